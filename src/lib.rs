@@ -1,1 +1,4 @@
 //! Firstlight.
+
+pub mod inventory;
+pub mod runbook;

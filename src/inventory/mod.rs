@@ -1,0 +1,8 @@
+//! The inventory: which hosts there are, how each is reached, and the values that texts may use.
+//!
+//! Pure: it is parsed and checked like a runbook (same errors, same places) and then only read.
+//! Values nest: a host's own variable wins over its group's, a group's over the cluster's.
+
+pub mod model;
+
+pub use model::{Group, Host, Inventory, Reach, ServiceTemplates};

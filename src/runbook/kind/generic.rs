@@ -1,0 +1,529 @@
+//! Kinds that know nothing of Aurora: programs, services, files, HTTP, ports, processes, logs, time.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::runbook::text::{ShellText, Slot, Text};
+
+/// Runs one program (`argv`) or one shell line (`shell`) on the row's host.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Command {
+    /// Program and arguments; no shell sees them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub argv: Vec<Text>,
+    /// A line for `/bin/sh -c`; every value put into it is quoted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shell: Option<ShellText>,
+    /// Working directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cwd: Option<Text>,
+    /// Variables added to the environment.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, Text>,
+    /// Exit codes that mean success; `[0]` if left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ok: Vec<i32>,
+    /// True if it changes nothing; needed where it serves as a gate or a guard.
+    #[serde(default)]
+    pub reads: bool,
+    /// What of its standard output becomes outputs.
+    #[serde(default)]
+    pub capture: Capture,
+}
+
+/// What of a command's standard output becomes outputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Capture {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// `text`: the whole, without the last line end.
+    Text,
+    /// `lines`: a list.
+    Lines,
+    /// The members of the JSON object that it printed.
+    Json,
+}
+
+/// A service named in the inventory.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Service {
+    /// Start it.
+    Start(Text),
+    /// Stop it.
+    Stop(Text),
+    /// Stop, then start it.
+    Restart(Text),
+    /// Look: its status command says that it runs.
+    Running(Text),
+    /// Look: its status command says that it does not run.
+    Stopped(Text),
+}
+
+/// A scheduler's flags, in the file that its service reads.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Flags {
+    /// Replace flags where they stand, never append twice.
+    Edit {
+        /// The file.
+        file: Text,
+        /// Flag name (no dash) to value.
+        #[serde(default)]
+        set: BTreeMap<String, Text>,
+        /// Flags that must not be there.
+        #[serde(default)]
+        unset: Vec<String>,
+        /// Where the original is kept; filled in before the action runs.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        keep: Option<Text>,
+    },
+    /// Put the kept original back.
+    Restore {
+        /// The file.
+        file: Text,
+        /// Where the original is kept.
+        keep: Text,
+        /// What the edit set: a file that holds neither this nor the original was changed by someone
+        /// else and is not overwritten.
+        #[serde(default)]
+        set: BTreeMap<String, Text>,
+        /// What the edit took away.
+        #[serde(default)]
+        unset: Vec<String>,
+    },
+    /// Look at the file.
+    File {
+        /// The file.
+        file: Text,
+        /// Flags that must have this value.
+        #[serde(default)]
+        has: BTreeMap<String, Text>,
+        /// Flags that must not be there.
+        #[serde(default)]
+        has_not: Vec<String>,
+    },
+    /// Look at what the service's process was started with: its command line while it runs, else the
+    /// flags that it printed at its newest start.
+    Running {
+        /// The service.
+        service: Text,
+        /// Its log, for a process that does not stay up.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        log: Option<Text>,
+        /// Flags that must have this value.
+        #[serde(default)]
+        has: BTreeMap<String, Text>,
+        /// Flags that must not be there.
+        #[serde(default)]
+        has_not: Vec<String>,
+    },
+}
+
+/// Files and directories on the row's host.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Files {
+    /// Rename a directory or file within its file system and leave an empty directory with the same
+    /// owner and mode in its place. With a manifest of what was moved.
+    MoveAside {
+        /// What is moved.
+        path: Text,
+        /// Where it goes; filled in before the action runs.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<Text>,
+    },
+    /// Put back what was moved aside; what stands in its place by then is moved aside in its turn.
+    MoveBack {
+        /// Where it was moved to.
+        from: Text,
+        /// Where it belongs.
+        to: Text,
+    },
+    /// Remove a file or directory for good.
+    Remove {
+        /// What is removed.
+        path: Text,
+        /// Only if the file has this SHA-256 (hex); anything else is left and said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        only_if_sha256: Option<Text>,
+    },
+    /// Copy a file: temporary name, digest verified, then renamed. An equal file that is there is left.
+    Copy {
+        /// The source.
+        from: Text,
+        /// The host that has the source; the row's host if left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from_host: Option<Text>,
+        /// The target file.
+        to: Text,
+        /// SHA-256 (hex) that the source must have.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sha256: Option<Text>,
+    },
+    /// Look: it is there.
+    Exists {
+        /// The path.
+        path: Text,
+    },
+    /// Look: it is not there.
+    Absent {
+        /// The path.
+        path: Text,
+    },
+    /// Look: the file has this SHA-256 (hex).
+    Same {
+        /// The path.
+        path: Text,
+        /// The digest.
+        sha256: Text,
+    },
+}
+
+/// One HTTP request; no redirect is followed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Http {
+    /// `http://host:port/path`.
+    pub url: Text,
+    /// `GET` if left out.
+    #[serde(default)]
+    pub method: Method,
+    /// Request headers.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, Text>,
+    /// Request body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<Text>,
+    /// Status codes that mean success; `[200]` if left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub status: Vec<u16>,
+    /// What the body must contain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contains: Option<Text>,
+    /// What of the answer becomes outputs.
+    #[serde(default)]
+    pub capture: Capture,
+}
+
+/// An HTTP method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Method {
+    /// Reads.
+    #[default]
+    Get,
+    /// Changes.
+    Post,
+    /// Changes.
+    Put,
+    /// Changes.
+    Delete,
+}
+
+/// Reads one node of a ZooKeeper ensemble.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Zookeeper {
+    /// `host:port,host:port`.
+    pub connect: Text,
+    /// The node.
+    pub path: Text,
+    /// True if the node must be there, false if it must not, left out if either will do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exists: Option<bool>,
+}
+
+/// Lets time pass.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Wait {
+    /// How long, as in `30s`.
+    pub r#for: Text,
+}
+
+/// Is a service's process there?
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Process {
+    /// At least one.
+    Present(Text),
+    /// None.
+    Absent(Text),
+}
+
+/// Does something accept connections at `address:port`?
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Port {
+    /// A connection is accepted.
+    Open(Text),
+    /// A connection is refused. No answer at all is unknown, not closed.
+    Closed(Text),
+}
+
+/// Counts lines of a log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LogLines {
+    /// The log file on the row's host; rotated neighbours `FILE.N` are read too.
+    pub file: Text,
+    /// Only lines that contain this text; every known pattern is counted if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contains: Option<Text>,
+    /// Only lines at or after this RFC 3339 time (such as the start of an earlier step).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Text>,
+    /// Fewer matching lines than this do not hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_least: Option<u64>,
+    /// More matching lines than this do not hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_most: Option<u64>,
+}
+
+/// Which of this session's changes are undone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum UndoWhat {
+    /// Everything that is still to be undone, newest first.
+    Everything,
+}
+
+impl Command {
+    pub(super) fn texts<'a>(&'a mut self, give: &mut dyn FnMut(Slot<'a>)) {
+        self.argv.iter_mut().for_each(|text| give(Slot::Plain(text)));
+        self.shell.iter_mut().for_each(|text| give(Slot::Shell(text)));
+        self.cwd.iter_mut().for_each(|text| give(Slot::Plain(text)));
+        self.env.values_mut().for_each(|text| give(Slot::Plain(text)));
+    }
+}
+
+impl Service {
+    /// The service's name.
+    pub fn service(&self) -> &Text {
+        match self {
+            Self::Start(name) | Self::Stop(name) | Self::Restart(name) | Self::Running(name) | Self::Stopped(name) => {
+                name
+            }
+        }
+    }
+
+    pub(super) fn looks(&self) -> bool {
+        matches!(self, Self::Running(_) | Self::Stopped(_))
+    }
+
+    pub(super) fn texts<'a>(&'a mut self, give: &mut dyn FnMut(Slot<'a>)) {
+        match self {
+            Self::Start(name) | Self::Stop(name) | Self::Restart(name) | Self::Running(name) | Self::Stopped(name) => {
+                give(Slot::Plain(name));
+            }
+        }
+    }
+
+    pub(super) fn inverse(&self) -> Option<Self> {
+        match self {
+            Self::Start(name) => Some(Self::Stop(name.clone())),
+            Self::Stop(name) => Some(Self::Start(name.clone())),
+            Self::Restart(_) | Self::Running(_) | Self::Stopped(_) => None,
+        }
+    }
+
+    pub(super) fn did_it_happen(&self) -> Option<Self> {
+        match self {
+            Self::Start(name) => Some(Self::Running(name.clone())),
+            Self::Stop(name) => Some(Self::Stopped(name.clone())),
+            Self::Restart(_) | Self::Running(_) | Self::Stopped(_) => None,
+        }
+    }
+}
+
+impl Flags {
+    pub(super) fn looks(&self) -> bool {
+        matches!(self, Self::File { .. } | Self::Running { .. })
+    }
+
+    pub(super) fn texts<'a>(&'a mut self, give: &mut dyn FnMut(Slot<'a>)) {
+        match self {
+            Self::Edit { file, set, keep, unset: _ } => {
+                give(Slot::Plain(file));
+                set.values_mut().for_each(|text| give(Slot::Plain(text)));
+                keep.iter_mut().for_each(|text| give(Slot::Plain(text)));
+            }
+            Self::Restore { file, keep, set, unset: _ } => {
+                give(Slot::Plain(file));
+                give(Slot::Plain(keep));
+                set.values_mut().for_each(|text| give(Slot::Plain(text)));
+            }
+            Self::File { file, has, has_not: _ } => {
+                give(Slot::Plain(file));
+                has.values_mut().for_each(|text| give(Slot::Plain(text)));
+            }
+            Self::Running { service, log, has, has_not: _ } => {
+                give(Slot::Plain(service));
+                log.iter_mut().for_each(|text| give(Slot::Plain(text)));
+                has.values_mut().for_each(|text| give(Slot::Plain(text)));
+            }
+        }
+    }
+
+    pub(super) fn settle_names(&mut self, tag: &str) {
+        if let Self::Edit { file, keep, .. } = self
+            && keep.is_none()
+        {
+            *keep = Some(Text(format!("{}.firstlight-{tag}", file.0)));
+        }
+    }
+
+    pub(super) fn inverse(&self) -> Option<Self> {
+        match self {
+            Self::Edit { file, set, unset, keep: Some(keep) } => {
+                Some(Self::Restore { file: file.clone(), keep: keep.clone(), set: set.clone(), unset: unset.clone() })
+            }
+            Self::Edit { keep: None, .. } | Self::Restore { .. } | Self::File { .. } | Self::Running { .. } => None,
+        }
+    }
+
+    pub(super) fn did_it_happen(&self) -> Option<Self> {
+        match self {
+            Self::Edit { file, set, unset, keep: _ } => {
+                Some(Self::File { file: file.clone(), has: set.clone(), has_not: unset.clone() })
+            }
+            // The original is removed from where it was kept as the last act of putting it back.
+            Self::Restore { .. } | Self::File { .. } | Self::Running { .. } => None,
+        }
+    }
+}
+
+impl Files {
+    pub(super) fn looks(&self) -> bool {
+        matches!(self, Self::Exists { .. } | Self::Absent { .. } | Self::Same { .. })
+    }
+
+    pub(super) fn texts<'a>(&'a mut self, give: &mut dyn FnMut(Slot<'a>)) {
+        match self {
+            Self::MoveAside { path, to } => {
+                give(Slot::Plain(path));
+                to.iter_mut().for_each(|text| give(Slot::Plain(text)));
+            }
+            Self::MoveBack { from, to } => {
+                give(Slot::Plain(from));
+                give(Slot::Plain(to));
+            }
+            Self::Remove { path, only_if_sha256 } => {
+                give(Slot::Plain(path));
+                only_if_sha256.iter_mut().for_each(|text| give(Slot::Plain(text)));
+            }
+            Self::Copy { from, from_host, to, sha256 } => {
+                give(Slot::Plain(from));
+                from_host.iter_mut().for_each(|text| give(Slot::Plain(text)));
+                give(Slot::Plain(to));
+                sha256.iter_mut().for_each(|text| give(Slot::Plain(text)));
+            }
+            Self::Exists { path } | Self::Absent { path } => give(Slot::Plain(path)),
+            Self::Same { path, sha256 } => {
+                give(Slot::Plain(path));
+                give(Slot::Plain(sha256));
+            }
+        }
+    }
+
+    pub(super) fn settle_names(&mut self, tag: &str) {
+        if let Self::MoveAside { path, to } = self
+            && to.is_none()
+        {
+            *to = Some(Text(format!("{}.aside-{tag}", path.0.trim_end_matches('/'))));
+        }
+    }
+
+    pub(super) fn inverse(&self) -> Option<Self> {
+        match self {
+            Self::MoveAside { path, to: Some(to) } => Some(Self::MoveBack { from: to.clone(), to: path.clone() }),
+            Self::Copy { to, sha256, .. } => Some(Self::Remove { path: to.clone(), only_if_sha256: sha256.clone() }),
+            Self::MoveAside { to: None, .. }
+            | Self::MoveBack { .. }
+            | Self::Remove { .. }
+            | Self::Exists { .. }
+            | Self::Absent { .. }
+            | Self::Same { .. } => None,
+        }
+    }
+
+    pub(super) fn did_it_happen(&self) -> Option<Self> {
+        match self {
+            Self::MoveAside { to: Some(to), .. } => Some(Self::Exists { path: to.clone() }),
+            Self::MoveBack { from, .. } => Some(Self::Absent { path: from.clone() }),
+            Self::Remove { path, .. } => Some(Self::Absent { path: path.clone() }),
+            Self::Copy { to, sha256: Some(sha256), .. } => {
+                Some(Self::Same { path: to.clone(), sha256: sha256.clone() })
+            }
+            Self::Copy { sha256: None, .. }
+            | Self::MoveAside { to: None, .. }
+            | Self::Exists { .. }
+            | Self::Absent { .. }
+            | Self::Same { .. } => None,
+        }
+    }
+}
+
+impl Http {
+    pub(super) fn looks(&self) -> bool {
+        self.method == Method::Get
+    }
+
+    pub(super) fn texts<'a>(&'a mut self, give: &mut dyn FnMut(Slot<'a>)) {
+        give(Slot::Plain(&mut self.url));
+        self.headers.values_mut().for_each(|text| give(Slot::Plain(text)));
+        self.body.iter_mut().for_each(|text| give(Slot::Plain(text)));
+        self.contains.iter_mut().for_each(|text| give(Slot::Plain(text)));
+    }
+}
+
+impl Zookeeper {
+    pub(super) fn texts<'a>(&'a mut self, give: &mut dyn FnMut(Slot<'a>)) {
+        give(Slot::Plain(&mut self.connect));
+        give(Slot::Plain(&mut self.path));
+    }
+}
+
+impl Wait {
+    pub(super) fn texts<'a>(&'a mut self, give: &mut dyn FnMut(Slot<'a>)) {
+        give(Slot::Plain(&mut self.r#for));
+    }
+}
+
+impl Process {
+    /// The service's name.
+    pub fn service(&self) -> &Text {
+        match self {
+            Self::Present(name) | Self::Absent(name) => name,
+        }
+    }
+
+    pub(super) fn texts<'a>(&'a mut self, give: &mut dyn FnMut(Slot<'a>)) {
+        match self {
+            Self::Present(name) | Self::Absent(name) => give(Slot::Plain(name)),
+        }
+    }
+}
+
+impl Port {
+    pub(super) fn texts<'a>(&'a mut self, give: &mut dyn FnMut(Slot<'a>)) {
+        match self {
+            Self::Open(at) | Self::Closed(at) => give(Slot::Plain(at)),
+        }
+    }
+}
+
+impl LogLines {
+    pub(super) fn texts<'a>(&'a mut self, give: &mut dyn FnMut(Slot<'a>)) {
+        give(Slot::Plain(&mut self.file));
+        self.contains.iter_mut().for_each(|text| give(Slot::Plain(text)));
+        self.since.iter_mut().for_each(|text| give(Slot::Plain(text)));
+    }
+}

@@ -1,0 +1,179 @@
+//! The kinds of actions and probes a runbook may name: their shapes, nothing of what they do.
+//!
+//! A kind is one value in three roles: what the author wrote, the same with its texts rendered
+//! (as it is journaled and run), and the inverse that undoes it. What each does lives in
+//! `crate::actions`, one file per kind; what is here is pure.
+
+mod aurora;
+mod generic;
+
+pub use aurora::{Aurora, Backup, Backups, Leader, Master, Presence, Replica, ReplicaStatus, Serverset, Vars, Verdict};
+pub use generic::{
+    Capture, Command, Files, Flags, Http, LogLines, Method, Port, Process, Service, UndoWhat, Wait, Zookeeper,
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::text::Slot;
+
+/// An action or a probe.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Run a program or a shell line on the row's host.
+    Command(Command),
+    /// Start, stop or look at a service by the inventory's templates.
+    Service(Service),
+    /// Edit, restore or look at a scheduler's flags.
+    Flags(Flags),
+    /// Move aside, move back, copy, remove or look at files.
+    Files(Files),
+    /// One HTTP request.
+    Http(Http),
+    /// Read a node of a ZooKeeper ensemble.
+    Zookeeper(Zookeeper),
+    /// Let time pass.
+    Wait(Wait),
+    /// Is a service's process there?
+    Process(Process),
+    /// Does something accept connections?
+    Port(Port),
+    /// Count lines of a log by kind.
+    LogLines(LogLines),
+    /// Undo what this session changed.
+    Undo(UndoWhat),
+    /// A call of the scheduler's API.
+    Aurora(Aurora),
+    /// A scheduler's `/vars`.
+    Vars(Vars),
+    /// Who is advertised in ZooKeeper.
+    Serverset(Serverset),
+    /// Who leads, asked three ways.
+    Leader(Leader),
+    /// One replica of the log, read-only.
+    Replica(Replica),
+    /// The backups in a directory, decoded.
+    Backups(Backups),
+    /// One backup file, decoded.
+    Backup(Backup),
+    /// What the Mesos master knows.
+    Master(Master),
+    /// Judge the replicated log from what earlier steps saw.
+    Verdict(Verdict),
+}
+
+impl Kind {
+    /// The word that names this kind in a runbook.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Command(_) => "command",
+            Self::Service(_) => "service",
+            Self::Flags(_) => "flags",
+            Self::Files(_) => "files",
+            Self::Http(_) => "http",
+            Self::Zookeeper(_) => "zookeeper",
+            Self::Wait(_) => "wait",
+            Self::Process(_) => "process",
+            Self::Port(_) => "port",
+            Self::LogLines(_) => "log_lines",
+            Self::Undo(_) => "undo",
+            Self::Aurora(_) => "aurora",
+            Self::Vars(_) => "vars",
+            Self::Serverset(_) => "serverset",
+            Self::Leader(_) => "leader",
+            Self::Replica(_) => "replica",
+            Self::Backups(_) => "backups",
+            Self::Backup(_) => "backup",
+            Self::Master(_) => "master",
+            Self::Verdict(_) => "verdict",
+        }
+    }
+
+    /// True if running it changes nothing, so that it may serve as a gate, a guard or a second look.
+    pub fn looks(&self) -> bool {
+        match self {
+            Self::Command(command) => command.reads,
+            Self::Service(service) => service.looks(),
+            Self::Flags(flags) => flags.looks(),
+            Self::Files(files) => files.looks(),
+            Self::Http(http) => http.looks(),
+            Self::Aurora(aurora) => aurora.looks(),
+            Self::Undo(_) => false,
+            Self::Zookeeper(_)
+            | Self::Wait(_)
+            | Self::Process(_)
+            | Self::Port(_)
+            | Self::LogLines(_)
+            | Self::Vars(_)
+            | Self::Serverset(_)
+            | Self::Leader(_)
+            | Self::Replica(_)
+            | Self::Backups(_)
+            | Self::Backup(_)
+            | Self::Master(_)
+            | Self::Verdict(_) => true,
+        }
+    }
+
+    /// Hands out every text of this kind, for checking and for rendering.
+    pub fn texts<'a>(&'a mut self, give: &mut dyn FnMut(Slot<'a>)) {
+        match self {
+            Self::Command(kind) => kind.texts(give),
+            Self::Service(kind) => kind.texts(give),
+            Self::Flags(kind) => kind.texts(give),
+            Self::Files(kind) => kind.texts(give),
+            Self::Http(kind) => kind.texts(give),
+            Self::Zookeeper(kind) => kind.texts(give),
+            Self::Wait(kind) => kind.texts(give),
+            Self::Process(kind) => kind.texts(give),
+            Self::Port(kind) => kind.texts(give),
+            Self::LogLines(kind) => kind.texts(give),
+            Self::Undo(_) => {}
+            Self::Aurora(kind) => kind.texts(give),
+            Self::Vars(kind) => kind.texts(give),
+            Self::Serverset(kind) => kind.texts(give),
+            Self::Leader(kind) => kind.texts(give),
+            Self::Replica(kind) => kind.texts(give),
+            Self::Backups(kind) => kind.texts(give),
+            Self::Backup(kind) => kind.texts(give),
+            Self::Master(kind) => kind.texts(give),
+            Self::Verdict(kind) => kind.texts(give),
+        }
+    }
+
+    /// Fills in what depends on the attempt alone (where a thing is moved aside, where an original is
+    /// kept), so that the record made before the action names every path it will touch.
+    pub fn settle_names(&mut self, tag: &str) {
+        match self {
+            Self::Files(files) => files.settle_names(tag),
+            Self::Flags(flags) => flags.settle_names(tag),
+            _ => {}
+        }
+    }
+
+    /// The action that takes this one back, known before it runs; `None` if there is none.
+    ///
+    /// Each inverse tolerates that there is nothing to take back, so it may be registered as soon as
+    /// the attempt was started.
+    pub fn inverse(&self) -> Option<Self> {
+        match self {
+            Self::Files(files) => files.inverse().map(Self::Files),
+            Self::Flags(flags) => flags.inverse().map(Self::Flags),
+            Self::Service(service) => service.inverse().map(Self::Service),
+            Self::Aurora(aurora) => aurora.inverse().map(Self::Aurora),
+            _ => None,
+        }
+    }
+
+    /// The probe that tells whether this action has happened, for an attempt that has no result.
+    /// `None` where only a person can tell.
+    pub fn did_it_happen(&self) -> Option<Self> {
+        match self {
+            Self::Files(files) => files.did_it_happen().map(Self::Files),
+            Self::Flags(flags) => flags.did_it_happen().map(Self::Flags),
+            Self::Service(service) => service.did_it_happen().map(Self::Service),
+            Self::Aurora(aurora) => aurora.did_it_happen().map(Self::Aurora),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! Runbooks: from YAML to a model that is valid by construction.
+//!
+//! `raw` is the only place that names `serde_yaml`; `locate` knows where each node of a document
+//! stands; `check` turns raw shapes into the [`model`] and reports everything that is wrong at once;
+//! `lint` holds a checked runbook against the safety rules; `schema` and `plan` describe it.
+//! Pure: bytes in, model or problems out. The engine knows nothing of Aurora's procedure; that is
+//! data in `runbooks/`.
+
+pub mod kind;
+pub mod model;
+pub mod text;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What a session is for. Recorded with everything it writes and shown on every frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// The real thing.
+    Recovery,
+    /// A training exercise on a healthy cluster.
+    Training,
+}
