@@ -1,4 +1,5 @@
 //! Firstlight.
 
 pub mod inventory;
+pub mod replog;
 pub mod runbook;

@@ -1,0 +1,16 @@
+//! LevelDB's files, read from bytes: write-ahead logs and manifests, tables, and what an open of them would show.
+//!
+//! Three library versions matter to Mesos (1.4 up to Mesos 1.2, 1.19 bundled since 1.3, 1.23 of distributions); where
+//! they differ, [`Profile`] says which one is asked about. Checksums are verified here although Mesos never asks
+//! LevelDB to: what the library would swallow is reported as a finding and still counted as seen. Deliberately absent:
+//! writing, compaction, filters (Mesos sets none).
+
+mod bytes;
+mod db;
+mod manifest;
+mod table;
+mod wal;
+
+pub use db::Profile;
+pub(crate) use db::{Db, Stored, open, value};
+pub use table::crc_masked;

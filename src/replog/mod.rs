@@ -1,0 +1,26 @@
+//! The replicated log of Mesos as Aurora uses it: read-only forensics of a replica's directory, and the verdict.
+//!
+//! What belongs here: pure functions over bytes that a [`Source`] gives. [`inspect`] answers what a real replica would
+//! restore from a directory, including what it would lose without a word, and lists findings with their places;
+//! [`content`] says what Aurora kept inside; [`verdict`] weighs several replicas, the quorum and the engineer's
+//! answers. It survives any bytes: nothing panics, every length is checked before it is allocated, every list has a
+//! bound. What is deliberately absent: opening files, taking locks, changing anything.
+
+pub mod content;
+mod finding;
+mod inspect;
+mod leveldb;
+mod positions;
+mod record;
+mod source;
+pub mod verdict;
+
+pub use finding::{Finding, MAX_FINDINGS, MAX_SPANS, Severity};
+pub use inspect::{ActionAt, Inspection, MesosView, Salvage, Summary, inspect, inspect_as};
+pub use leveldb::{Profile, crc_masked};
+pub use positions::{Span, count, describe, spans_of, subtract};
+pub use record::{
+    Action, ActionKind, BadRecord, Key, METADATA_KEY, Record, Status, decode, encode_action, encode_metadata, key,
+    key_of,
+};
+pub use source::{FileEntry, Files, Source, SourceError};

@@ -1,0 +1,179 @@
+//! Every recorded replica directory against what the real programs said of it.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::sync::LazyLock;
+
+use firstlight::replog::{Files, Inspection, Profile, Severity, inspect, inspect_as};
+use serde::Deserialize;
+
+/// The recorded directories: an index line (directory, file, ranges) and a pool of bytes shared between them.
+static PACK: LazyLock<(BTreeMap<String, BTreeMap<String, Vec<(usize, usize)>>>, Vec<u8>)> = LazyLock::new(|| {
+    let packed: &[u8] = include_bytes!("../data/replog/directories.pack.gz");
+    let mut bytes = Vec::new();
+    flate2::read::GzDecoder::new(packed).read_to_end(&mut bytes).unwrap();
+    let line = bytes.iter().position(|byte| *byte == b'\n').unwrap();
+    (serde_json::from_slice(&bytes[..line]).unwrap(), bytes.split_off(line + 1))
+});
+
+pub fn names() -> Vec<String> {
+    PACK.0.keys().cloned().collect()
+}
+
+pub fn directory(name: &str) -> Files {
+    let (index, pool) = &*PACK;
+    let files = index[name].iter().map(|(file, ranges)| {
+        (file.clone(), ranges.iter().flat_map(|(at, len)| &pool[*at..at + len]).copied().collect())
+    });
+    Files::new("@DIR@", files.collect())
+}
+
+#[derive(Debug, Deserialize)]
+struct Expected {
+    dir: String,
+    error: Option<String>,
+    status: Option<String>,
+    promised: Option<u64>,
+    begin: Option<u64>,
+    end: Option<u64>,
+    holes: Option<u64>,
+    unlearned: Option<u64>,
+    missing: Option<Vec<(u64, u64)>>,
+    read_actions: Option<u64>,
+    leveldb_1_23: Option<Other>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Other {
+    error: Option<String>,
+    begin: Option<u64>,
+    end: Option<u64>,
+    holes: Option<u64>,
+    unlearned: Option<u64>,
+}
+
+fn expected() -> Vec<Expected> {
+    serde_json::from_str(include_str!("../data/replog/expected.json")).unwrap()
+}
+
+#[test]
+fn mesos_view_equals_the_real_replica() {
+    let all = expected();
+    assert_eq!(all.len(), names().len());
+    let mut wrong = Vec::new();
+    for row in &all {
+        let inspection = inspect(&directory(&row.dir));
+        let view = &inspection.mesos_view;
+        let got = (
+            view.error.clone(),
+            view.status.map(|status| status.to_string()),
+            (view.promised, view.begin, view.end),
+            (view.holes, view.unlearned),
+        );
+        let want =
+            (row.error.clone(), row.status.clone(), (row.promised, row.begin, row.end), (row.holes, row.unlearned));
+        if got != want || view.opens != row.error.is_none() || !view.certain {
+            wrong.push(format!("{}\n  got  {got:?}\n  want {want:?}\n  {:#?}", row.dir, inspection.findings));
+        }
+        if let Some(missing) = &row.missing {
+            let mut got: Vec<(u64, u64)> =
+                view.hole_spans.iter().chain(&view.unlearned_spans).map(|span| (span.first, span.last)).collect();
+            got.sort_unstable();
+            let mut joined: Vec<(u64, u64)> = Vec::new();
+            for (first, last) in got {
+                match joined.last_mut() {
+                    Some(span) if span.1 + 1 == first => span.1 = last,
+                    _ => joined.push((first, last)),
+                }
+            }
+            assert_eq!(&joined, missing, "{}", row.dir);
+        }
+        if let Some(count) = row.read_actions {
+            let listed = inspection.actions().iter().filter(|at| Some(at.action.position) >= view.begin).count();
+            assert_eq!(listed as u64, count, "{}", row.dir);
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_other_library_differs_where_it_did() {
+    let mut seen = 0;
+    for row in expected() {
+        let Some(other) = row.leveldb_1_23 else { continue };
+        seen += 1;
+        let view = inspect_as(&directory(&row.dir), Profile::Leveldb123).summary.mesos_view;
+        assert_eq!(view.error, other.error, "{}", row.dir);
+        assert_eq!((view.begin, view.end), (other.begin, other.end), "{}", row.dir);
+        assert_eq!((view.holes, view.unlearned), (other.holes, other.unlearned), "{}", row.dir);
+    }
+    assert_eq!(seen, 2);
+}
+
+fn codes(inspection: &Inspection) -> Vec<&str> {
+    inspection.findings.iter().filter(|f| f.severity == Severity::Damage).map(|f| f.code.as_str()).collect()
+}
+
+#[test]
+fn damage_is_named_and_health_is_not() {
+    let check = |dir: &str, damage: &[&str]| {
+        let name = format!("replicated-log/{dir}");
+        let inspection = inspect(&directory(&name));
+        assert_eq!(codes(&inspection), damage, "{dir}: {:#?}", inspection.findings);
+    };
+    for healthy in [
+        "initialized",
+        "starting",
+        "recovering",
+        "voting-healthy",
+        "small-healthy",
+        "voting-with-holes",
+        "cksum",
+        "sst-names",
+        "old-promise-format",
+        "large-positions",
+        "unlearned-tail",
+        "truncated-begin-hole",
+        "ensemble-healthy/r1",
+    ] {
+        check(healthy, &[]);
+    }
+    check(
+        "missing-current",
+        &["current-missing", "table-doomed", "table-doomed", "table-doomed", "positions-lost", "status-lost"],
+    );
+    check("corrupt-table", &["block-checksum"]);
+    check("corrupt-table-crc", &["block-checksum"]);
+    check("corrupt-table-footer", &["table-damaged"]);
+    check("corrupt-table-footer0", &["table-damaged", "metadata-lost"]);
+    check("metadata-lost", &["metadata-lost"]);
+    check("empty-current", &["current-bad", "positions-locked-in"]);
+    check("overflow-1.11", &["key-overflow"; 4]);
+}
+
+#[test]
+fn aurora_content_as_recorded() {
+    use firstlight::replog::content::Replay;
+    let check = |dir: &str, replay: Replay, (snapshots, since, noops): (usize, u64, u64), newest: Option<i64>| {
+        let inspection = inspect(&directory(&format!("aurora-log/{dir}")));
+        let content = &inspection.content;
+        let got = (content.replay, (content.snapshots.len(), content.transactions_since_snapshot, content.noops));
+        assert_eq!(got, (replay, (snapshots, since, noops)), "{dir}: {content:#?} {:#?}", inspection.findings);
+        assert_eq!(content.newest_snapshot_ms(), newest, "{dir}");
+        assert_eq!((content.unread, content.undecodable), (0, 0), "{dir}");
+        inspection
+    };
+    for r in ["r1", "r2", "r3"] {
+        check(&format!("aurora-healthy/{r}"), Replay::FromSnapshot, (1, 15, 1), Some(1_795_366_321_878));
+        check(&format!("aurora-noops/{r}"), Replay::NoopsOnly, (0, 0, 3), None);
+        check(&format!("aurora-restored/{r}"), Replay::FromSnapshot, (1, 0, 0), Some(1_795_363_493_636));
+    }
+    let framed = check("aurora-framed/r1", Replay::FromSnapshot, (1, 2, 0), Some(1_795_366_495_575));
+    let positions = framed.content.snapshots[0].positions;
+    assert_eq!((positions.first, positions.last), (11, 14));
+    let aborted = check("aurora-aborted-frame/r1", Replay::FromSnapshot, (1, 6, 2), Some(1_795_366_495_575));
+    assert_eq!(aborted.content.frames_aborted, 1);
+    let bad = check("aurora-bad-md5/r1", Replay::Fatal, (0, 2, 0), None);
+    assert_eq!((bad.content.md5_mismatches, bad.content.fatal_at), (1, Some(11)));
+    assert_eq!(codes(&bad), ["frame-md5"]);
+}
