@@ -1,5 +1,7 @@
 //! Firstlight.
 
+pub mod engine;
 pub mod inventory;
 pub mod replog;
 pub mod runbook;
+pub mod session;

@@ -8,6 +8,8 @@
 
 pub mod kind;
 pub mod model;
+pub mod plan;
+pub mod template;
 pub mod text;
 
 use schemars::JsonSchema;
@@ -21,4 +23,14 @@ pub enum Mode {
     Recovery,
     /// A training exercise on a healthy cluster.
     Training,
+}
+
+/// Placeholder: problems of a file.
+#[derive(Debug, thiserror::Error)]
+#[error("not implemented")]
+pub struct Problems;
+
+/// Placeholder: loads a runbook.
+pub fn load_runbook(_name: &str, _bytes: &[u8]) -> Result<model::Runbook, Problems> {
+    Err(Problems)
 }
