@@ -2,6 +2,7 @@
 
 pub mod engine;
 pub mod inventory;
+pub mod practice;
 pub mod replog;
 pub mod runbook;
 pub mod session;

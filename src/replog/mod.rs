@@ -12,6 +12,7 @@ mod inspect;
 mod leveldb;
 mod positions;
 mod record;
+mod rewrite;
 mod source;
 pub mod verdict;
 
@@ -23,4 +24,5 @@ pub use record::{
     Action, ActionKind, BadRecord, Key, METADATA_KEY, Record, Status, decode, encode_action, encode_metadata, key,
     key_of,
 };
+pub use rewrite::{Changes, Values, Writer, initialized_files};
 pub use source::{FileEntry, Files, Source, SourceError};

@@ -80,6 +80,10 @@ pub(crate) struct Db {
     pub(crate) created: bool,
     /// Something needed could not be read by us; the answer is then not certain.
     pub(crate) uncertain: bool,
+    /// The last sequence number after the write-ahead logs.
+    pub(crate) last_sequence: u64,
+    /// What the manifest lists.
+    pub(crate) version: Version,
     /// What a forward iteration would give, in order.
     pub(crate) iterated: Vec<Stored>,
     /// All entries of all files, shown or not, newest per key.
@@ -102,7 +106,7 @@ struct Opener<'a> {
 }
 
 /// Number and kind of a file name, as the library parses it.
-fn parse_name(name: &str) -> Option<(u64, FileKind)> {
+pub(crate) fn parse_name(name: &str) -> Option<(u64, FileKind)> {
     match name {
         "CURRENT" | "LOCK" | "LOG" | "LOG.old" => return Some((0, FileKind::Other)),
         _ => {}
@@ -124,7 +128,7 @@ fn parse_name(name: &str) -> Option<(u64, FileKind)> {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum FileKind {
+pub(crate) enum FileKind {
     Manifest,
     Wal,
     Table,
@@ -166,7 +170,7 @@ impl Opener<'_> {
         }
         children.extend(self.tables(&version, created, &mut newest));
         let iterated = if error.is_some() { Vec::new() } else { merge(children, last_sequence) };
-        Db { error, created, uncertain: self.uncertain, iterated, newest }
+        Db { error, created, uncertain: self.uncertain, last_sequence, version, iterated, newest }
     }
 
     fn missing_current(&mut self) {

@@ -8,7 +8,7 @@ use super::wal::{Drop, LogReader};
 /// Levels of the library; an edit naming another is corrupt.
 const LEVELS: u32 = 7;
 /// The only comparator that Mesos uses.
-const COMPARATOR: &[u8] = b"leveldb.BytewiseComparator";
+pub(crate) const COMPARATOR: &[u8] = b"leveldb.BytewiseComparator";
 /// Live tables kept: a log of 250 MB has about a hundred; a manifest cannot make us hold more than this.
 const MAX_TABLES: usize = 100_000;
 

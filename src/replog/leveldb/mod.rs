@@ -2,15 +2,18 @@
 //!
 //! Three library versions matter to Mesos (1.4 up to Mesos 1.2, 1.19 bundled since 1.3, 1.23 of distributions); where
 //! they differ, [`Profile`] says which one is asked about. Checksums are verified here although Mesos never asks
-//! LevelDB to: what the library would swallow is reported as a finding and still counted as seen. Deliberately absent:
-//! writing, compaction, filters (Mesos sets none).
+//! LevelDB to: what the library would swallow is reported as a finding and still counted as seen. Bytes of new logs are
+//! made in `encode`. Deliberately absent: files, filters (Mesos sets none), compression when writing.
 
 mod bytes;
 mod db;
+mod encode;
 mod manifest;
 mod table;
 mod wal;
 
 pub use db::Profile;
-pub(crate) use db::{Db, Stored, open, value};
+pub(crate) use db::{Db, Stored, open, parse_name, value};
+pub(crate) use encode::{Entries, batch, log_record, manifest, table};
+pub(crate) use manifest::TableMeta;
 pub use table::crc_masked;

@@ -7,7 +7,7 @@ use super::bytes::Cursor;
 
 /// Footer: two handles padded to 40 bytes, then the magic number.
 const FOOTER: u64 = 48;
-const MAGIC: u64 = 0xdb47_7524_8b80_fb57;
+pub(crate) const MAGIC: u64 = 0xdb47_7524_8b80_fb57;
 /// Type byte and checksum after each block.
 pub(crate) const TRAILER: u64 = 5;
 /// A decompressed block. Blocks are 4 KB plus one value; Aurora's values stay under a megabyte unless configured so.
