@@ -176,6 +176,10 @@ pub struct Replica {
     /// True if it must have no damage.
     #[serde(default)]
     pub sound: bool,
+    /// The timestamp (milliseconds UTC) that the newest complete snapshot in the log must have: the
+    /// proof of which backup was committed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<Text>,
     /// The user who must own every file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<Text>,
@@ -191,7 +195,8 @@ pub struct Backups {
     pub dir: Text,
 }
 
-/// One backup file, decoded. Outputs as one entry of [`Backups`].
+/// One backup file, decoded. It holds if the file is fit to restore (and has the digest). Outputs as
+/// one entry of [`Backups`], and `stale`: `yes` if it is older than `max_age`, else `no`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Backup {
@@ -200,6 +205,9 @@ pub struct Backup {
     /// The SHA-256 (hex) that it must have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<Text>,
+    /// Past this age (as in `2h`) it is stale. It may be restored all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_age: Option<Text>,
 }
 
 /// What the Mesos master knows. Outputs `tasks`, `ids`, `by_job`, `framework_id`, `registered`.
@@ -214,6 +222,10 @@ pub struct Master {
     /// The framework that is meant; the only one named `Aurora` if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub framework_id: Option<Text>,
+    /// The register of an earlier look, to compare with: adds `lost` (ran then, does not run now) and
+    /// `new` to the outputs, as lists of ids, and their counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
 }
 
 /// Judges the replicated log from what earlier steps saw.
@@ -320,6 +332,7 @@ impl Replica {
     pub(super) fn texts<'a>(&'a mut self, give: &mut dyn FnMut(Slot<'a>)) {
         give(Slot::Plain(&mut self.path));
         self.owner.iter_mut().for_each(|text| give(Slot::Plain(text)));
+        self.snapshot.iter_mut().for_each(|text| give(Slot::Plain(text)));
     }
 }
 
@@ -333,6 +346,7 @@ impl Backup {
     pub(super) fn texts<'a>(&'a mut self, give: &mut dyn FnMut(Slot<'a>)) {
         give(Slot::Plain(&mut self.path));
         self.sha256.iter_mut().for_each(|text| give(Slot::Plain(text)));
+        self.max_age.iter_mut().for_each(|text| give(Slot::Plain(text)));
     }
 }
 

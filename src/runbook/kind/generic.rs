@@ -249,12 +249,20 @@ pub struct Wait {
 
 /// Is a service's process there?
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Process {
     /// At least one.
     Present(Text),
     /// None.
     Absent(Text),
+    /// None on any host of a group, all looked at at that moment; a host that cannot be reached is
+    /// unknown.
+    AbsentEverywhere {
+        /// The service.
+        service: Text,
+        /// The group.
+        group: String,
+    },
 }
 
 /// Does something accept connections at `address:port`?
@@ -501,13 +509,15 @@ impl Process {
     /// The service's name.
     pub fn service(&self) -> &Text {
         match self {
-            Self::Present(name) | Self::Absent(name) => name,
+            Self::Present(name) | Self::Absent(name) | Self::AbsentEverywhere { service: name, group: _ } => name,
         }
     }
 
     pub(super) fn texts<'a>(&'a mut self, give: &mut dyn FnMut(Slot<'a>)) {
         match self {
-            Self::Present(name) | Self::Absent(name) => give(Slot::Plain(name)),
+            Self::Present(name) | Self::Absent(name) | Self::AbsentEverywhere { service: name, group: _ } => {
+                give(Slot::Plain(name));
+            }
         }
     }
 }

@@ -115,6 +115,17 @@ impl Kind {
         }
     }
 
+    /// The registers that it needs whole, every host's outputs of them.
+    pub fn registers(&self) -> Vec<&str> {
+        match self {
+            Self::Verdict(verdict) => {
+                std::iter::once(&verdict.replicas).chain(&verdict.logs).map(String::as_str).collect()
+            }
+            Self::Master(master) => master.since.iter().map(String::as_str).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// Hands out every text of this kind, for checking and for rendering.
     pub fn texts<'a>(&'a mut self, give: &mut dyn FnMut(Slot<'a>)) {
         match self {

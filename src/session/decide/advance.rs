@@ -370,12 +370,10 @@ impl Draft {
     /// What earlier steps found that a kind needs whole.
     pub(super) fn known_for(&self, kind: &Kind) -> Known {
         let mut known = Known::new();
-        if let Kind::Verdict(verdict) = kind {
-            for name in std::iter::once(&verdict.replicas).chain(&verdict.logs) {
-                let register = Register::from(name.as_str());
-                let found = self.state.outputs.get(&register).cloned().unwrap_or_default();
-                known.insert(register, found);
-            }
+        for name in kind.registers() {
+            let register = Register::from(name);
+            let found = self.state.outputs.get(&register).cloned().unwrap_or_default();
+            known.insert(register, found);
         }
         known
     }

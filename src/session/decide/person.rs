@@ -88,6 +88,14 @@ impl Draft {
         if closed {
             return Err(Refusal::NotYet(format!("\u{201c}{}\u{201d} has been acted on already", input.title)));
         }
+        let local = HostName::from(LOCAL);
+        let context = Context::new(&self.state, &local);
+        if let Some(when) = &input.when
+            && !context.applies(when).unwrap_or(false)
+        {
+            let why = format!("\u{201c}{}\u{201d} is only asked when {}", input.title, context.say(when));
+            return Err(Refusal::NotYet(why));
+        }
         let answer = self.check_answer(input, given)?;
         self.emit(Event::Answered { input: id.clone(), answer })
     }
