@@ -1,5 +1,6 @@
 //! Firstlight.
 
+pub mod aurora;
 pub mod engine;
 pub mod inventory;
 pub mod practice;

@@ -1,4 +1,6 @@
 //! All integration tests in one binary.
 
+mod aurora_backup;
+mod aurora_codec;
 mod replog;
 mod replog_store;
