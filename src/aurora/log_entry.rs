@@ -30,7 +30,7 @@ pub const FRAMED_BYTES_MAX: usize = 1 << 28;
 /// `Transaction.schemaVersion` of every release.
 pub const SCHEMA_VERSION: i32 = 1;
 /// The level whose zlib header (78 5e) Aurora's entries carry.
-const DEFLATE_LEVEL: u32 = 5;
+const DEFLATE_LEVEL: u32 = 3;
 
 /// Why an entry cannot be read. To a scheduler each of these is fatal.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
