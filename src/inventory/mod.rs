@@ -3,6 +3,8 @@
 //! Pure: it is parsed and checked like a runbook (same errors, same places) and then only read.
 //! Values nest: a host's own variable wins over its group's, a group's over the cluster's.
 
+mod check;
 pub mod model;
 
+pub use check::{check_against, inventory_yaml, load_inventory};
 pub use model::{Group, Host, Inventory, Reach, ServiceTemplates};

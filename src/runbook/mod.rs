@@ -6,11 +6,22 @@
 //! Pure: bytes in, model or problems out. The engine knows nothing of Aurora's procedure; that is
 //! data in `runbooks/`.
 
+pub(crate) mod check;
 pub mod kind;
+pub mod locate;
 pub mod model;
+mod names;
 pub mod plan;
+pub mod problem;
+pub(crate) mod raw;
+pub mod schema;
+mod shape;
+mod shell;
 pub mod template;
 pub mod text;
+
+pub use check::{duration_ms, load_runbook};
+pub use problem::{Problem, Problems, Severity};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -23,14 +34,4 @@ pub enum Mode {
     Recovery,
     /// A training exercise on a healthy cluster.
     Training,
-}
-
-/// Placeholder: problems of a file.
-#[derive(Debug, thiserror::Error)]
-#[error("not implemented")]
-pub struct Problems;
-
-/// Placeholder: loads a runbook.
-pub fn load_runbook(_name: &str, _bytes: &[u8]) -> Result<model::Runbook, Problems> {
-    Err(Problems)
 }

@@ -4,3 +4,4 @@ mod aurora_backup;
 mod aurora_codec;
 mod replog;
 mod replog_store;
+mod runbook;

@@ -126,6 +126,24 @@ impl Kind {
         }
     }
 
+    /// The outputs that this kind writes; `None` where any may be there. A name that is not among them
+    /// is refused when a runbook is loaded.
+    pub fn outputs(&self) -> Option<&'static [&'static str]> {
+        const TEXT: &[&str] = &["text"];
+        const LINES: &[&str] = &["lines"];
+        match self {
+            Self::Command(Command { capture: Capture::Text, .. }) => Some(TEXT),
+            Self::Command(Command { capture: Capture::Lines, .. }) => Some(LINES),
+            Self::Aurora(Aurora::Staged { .. }) => Some(&["tasks", "active", "by_job", "ids"]),
+            Self::Aurora(Aurora::Ready { .. }) => Some(&["tasks", "active", "by_job", "roles", "jobs"]),
+            Self::Leader(_) => Some(&["name", "url", "by_vars", "by_log", "by_zookeeper"]),
+            Self::Backups(_) => Some(&["backups"]),
+            Self::Master(Master { since: None, .. }) => Some(&["tasks", "ids", "by_job", "framework_id", "registered"]),
+            Self::Verdict(_) => Some(&["decision", "initialize", "reasons", "missing"]),
+            _ => None,
+        }
+    }
+
     /// Hands out every text of this kind, for checking and for rendering.
     pub fn texts<'a>(&'a mut self, give: &mut dyn FnMut(Slot<'a>)) {
         match self {

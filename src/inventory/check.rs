@@ -1,0 +1,288 @@
+//! From what an author wrote to an [`Inventory`], and what a runbook needs held against one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use super::model::{Group, Host, Inventory, Reach, ServiceTemplates, Vars};
+use crate::runbook::{
+    check::{Checker, Document, merge, read},
+    kind::Kind,
+    model::{GroupName, HostName, LOCAL, Runbook, Step, Target},
+    problem::{DocPath, Problem, Problems, Severity, did_you_mean},
+    raw::{self, RawInventory, RawReach, RawScalar, RawService},
+    schema::inventory_schema,
+    template,
+    text::Text,
+};
+
+/// Reads and checks an inventory. `name` stands before every problem.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn load_inventory(name: &str, bytes: &[u8]) -> Result<Inventory, Problems> {
+    let Document { node, value, shape } = read(name, bytes, "an inventory", &inventory_schema())?;
+    let mut checker = Checker::new(name, &node);
+    let inventory = match serde_json::from_value::<RawInventory>(value) {
+        Ok(raw) => Some(inventory(&mut checker, raw)),
+        Err(error) => {
+            if shape.problems.0.is_empty() {
+                checker.report(&DocPath::root(), format!("it does not have the shape of an inventory: {error}"), None);
+            }
+            None
+        }
+    };
+    let problems = merge(shape, checker.problems);
+    match inventory {
+        Some(inventory) if problems.0.is_empty() => Ok(inventory),
+        _ => Err(problems),
+    }
+}
+
+/// An inventory as a file that [`load_inventory`] reads.
+pub fn inventory_yaml(inventory: &Inventory) -> String {
+    let groups: BTreeMap<&str, Value> = inventory
+        .groups
+        .iter()
+        .map(|(name, group)| {
+            let hosts =
+                group.hosts.iter().map(|host| json!({ "name": host.name, "reach": host.reach, "vars": host.vars }));
+            (name.as_str(), json!({ "vars": group.vars, "hosts": hosts.collect::<Vec<_>>() }))
+        })
+        .collect();
+    raw::to_yaml(&json!({
+        "format": raw::FORMAT,
+        "cluster": { "name": inventory.cluster, "practice": inventory.practice, "vars": inventory.vars },
+        "services": inventory.services,
+        "groups": groups,
+    }))
+}
+
+fn inventory(checker: &mut Checker<'_>, raw: RawInventory) -> Inventory {
+    let root = DocPath::root();
+    checker.filled(&raw.cluster.name, &root.key("cluster").key("name"));
+    let vars = vars(checker, raw.cluster.vars, &root.key("cluster").key("vars"));
+    let groups = raw.groups.into_iter().map(|(name, group)| {
+        let path = root.key("groups").key(&name);
+        checker.var_name(&name, &path);
+        if group.hosts.is_empty() {
+            checker.report(&path.key("hosts"), "a group has at least one host", None);
+        }
+        let hosts = group.hosts.into_iter().enumerate().map(|(at, host)| {
+            let path = path.key("hosts").index(at);
+            host_name(checker, &host.name, &path.key("name"));
+            let reach = match host.reach {
+                RawReach::Local => Reach::Local,
+            };
+            Host { name: HostName(host.name), reach, vars: self::vars(checker, host.vars, &path.key("vars")) }
+        });
+        let hosts = hosts.collect();
+        (GroupName(name), Group { vars: self::vars(checker, group.vars, &path.key("vars")), hosts })
+    });
+    let groups: BTreeMap<GroupName, Group> = groups.collect();
+    unique_hosts(checker, &groups);
+    let services = raw.services.into_iter().map(|(name, service)| (name, templates(service))).collect();
+    let inventory = Inventory { cluster: raw.cluster.name, practice: raw.cluster.practice, vars, services, groups };
+    services_are_known(checker, &inventory);
+    inventory
+}
+
+fn host_name(checker: &mut Checker<'_>, name: &str, path: &DocPath) {
+    let well_formed = name.starts_with(|char: char| char.is_ascii_alphanumeric())
+        && name.chars().all(|char| char.is_ascii_alphanumeric() || ".-_:".contains(char));
+    if !well_formed {
+        checker.report(path, format!("`{name}` is not the name of a host"), None);
+    } else if name == LOCAL {
+        checker.report(path, format!("`{LOCAL}` is the operator's own machine; give the host another name"), None);
+    }
+}
+
+fn unique_hosts(checker: &mut Checker<'_>, groups: &BTreeMap<GroupName, Group>) {
+    let mut seen: BTreeMap<&HostName, &GroupName> = BTreeMap::new();
+    for (group_name, group) in groups {
+        for (at, host) in group.hosts.iter().enumerate() {
+            if let Some(first) = seen.insert(&host.name, group_name) {
+                let path = DocPath::root().key("groups").key(group_name.as_str()).key("hosts").index(at).key("name");
+                checker.report(&path, format!("host `{}` is already in group `{first}`", host.name), None);
+            }
+        }
+    }
+}
+
+fn vars(checker: &mut Checker<'_>, raw: BTreeMap<String, RawScalar>, path: &DocPath) -> Vars {
+    let vars = raw.into_iter().map(|(name, RawScalar(value))| {
+        let path = path.key(&name);
+        checker.var_name(&name, &path);
+        if value.as_str().is_some_and(|text| text.contains("{{")) {
+            checker.report(&path, "a variable takes no placeholders; write the value out", None);
+        }
+        (name, value)
+    });
+    vars.collect()
+}
+
+fn templates(raw: RawService) -> ServiceTemplates {
+    let RawService { start, stop, status, pid_file, matches } = raw;
+    ServiceTemplates { start, stop, status, pid_file, matches }
+}
+
+/// Every text of a service with its path below the service.
+fn texts(service: &ServiceTemplates) -> impl Iterator<Item = (DocPath, &Text)> {
+    let root = DocPath::root();
+    let lists = [("start", &service.start), ("stop", &service.stop), ("status", &service.status)];
+    let listed = lists.into_iter().flat_map(|(key, list)| {
+        list.iter().enumerate().map(move |(at, text)| (DocPath::root().key(key).index(at), text))
+    });
+    let single = [("pid_file", &service.pid_file), ("matches", &service.matches)];
+    listed.chain(single.into_iter().filter_map(move |(key, text)| Some((root.key(key), text.as_ref()?))))
+}
+
+fn services_are_known(checker: &mut Checker<'_>, inventory: &Inventory) {
+    let cluster_vars: BTreeSet<&str> = inventory.vars.keys().map(String::as_str).chain(["name"]).collect();
+    let host_vars: BTreeSet<&str> = inventory
+        .groups
+        .values()
+        .flat_map(|group| group.vars.keys().chain(group.hosts.iter().flat_map(|host| host.vars.keys())))
+        .map(String::as_str)
+        .chain(cluster_vars.iter().copied())
+        .collect();
+    for (name, service) in &inventory.services {
+        let own = DocPath::root().key("services").key(name);
+        checker.var_name(name, &own);
+        for (key, list) in [("start", &service.start), ("stop", &service.stop), ("status", &service.status)] {
+            if list.first().is_none_or(|program| program.as_str().trim().is_empty()) {
+                checker.report(&own.key(key), "it runs nothing: the first entry is the program", None);
+            }
+        }
+        for (below, text) in texts(service) {
+            let path = DocPath(own.0.iter().cloned().chain(below.0).collect());
+            let names = match template::names(text.as_str()) {
+                Ok(names) => names,
+                Err(error) => {
+                    checker.report(&path, error.to_string(), None);
+                    continue;
+                }
+            };
+            for used in names {
+                let (known, var) = match used.parts().as_slice() {
+                    ["cluster", var] => (&cluster_vars, (*var).to_owned()),
+                    ["host", var] => (&host_vars, (*var).to_owned()),
+                    _ => {
+                        let message =
+                            format!("`{used}` is not defined here: a service may use `cluster.X` and `host.X`");
+                        checker.report(&path, message, None);
+                        continue;
+                    }
+                };
+                if !known.contains(var.as_str()) {
+                    let suggestion = did_you_mean(&var, known.iter().copied());
+                    checker.report(&path, format!("`{used}` is not defined for any host"), suggestion);
+                }
+            }
+        }
+    }
+}
+
+/// Holds an inventory against what a runbook needs. The problems are the inventory's, without places:
+/// `file` is what stands before them.
+///
+/// # Errors
+/// Everything that is missing.
+pub fn check_against(file: &str, runbook: &Runbook, inventory: &Inventory) -> Result<(), Problems> {
+    let mut missing = Missing { file, problems: Problems::default() };
+    for var in &runbook.needs.cluster {
+        if inventory.cluster_var(var).is_none() {
+            let suggestion = did_you_mean(var, inventory.vars.keys().map(String::as_str));
+            missing.add(DocPath::root().key("cluster").key("vars").key(var), &format!("`{}`", runbook.id), suggestion);
+        }
+    }
+    for (name, needs) in &runbook.needs.groups {
+        let path = DocPath::root().key("groups").key(name.as_str());
+        let Some(group) = inventory.groups.get(name) else {
+            let suggestion = did_you_mean(name.as_str(), inventory.groups.keys().map(GroupName::as_str));
+            missing.add(path, &format!("`{}`", runbook.id), suggestion);
+            continue;
+        };
+        if group.hosts.len() < needs.hosts_min {
+            let message =
+                format!("{} hosts, but `{}` needs at least {}", group.hosts.len(), runbook.id, needs.hosts_min);
+            missing.say(path.key("hosts"), message, None);
+        }
+        for (at, host) in group.hosts.iter().enumerate() {
+            for var in needs.vars.iter().filter(|var| inventory.host_var(&host.name, var).is_none()) {
+                let known = host.vars.keys().chain(group.vars.keys()).chain(inventory.vars.keys());
+                let suggestion = did_you_mean(var, known.map(String::as_str));
+                let path = path.key("hosts").index(at).key("vars").key(var);
+                missing.add(path, &format!("`{}` on host `{}`", runbook.id, host.name), suggestion);
+            }
+        }
+    }
+    for service in &runbook.needs.services {
+        if !inventory.services.contains_key(service) {
+            let suggestion = did_you_mean(service, inventory.services.keys().map(String::as_str));
+            missing.add(DocPath::root().key("services").key(service), &format!("`{}`", runbook.id), suggestion);
+        }
+    }
+    missing.service_vars(runbook, inventory);
+    missing.problems.0.dedup();
+    if missing.problems.0.is_empty() { Ok(()) } else { Err(missing.problems) }
+}
+
+struct Missing<'a> {
+    file: &'a str,
+    problems: Problems,
+}
+
+impl Missing<'_> {
+    fn add(&mut self, path: DocPath, needed_by: &str, suggestion: Option<String>) {
+        self.say(path, format!("it is missing; {needed_by} needs it"), suggestion);
+    }
+
+    fn say(&mut self, path: DocPath, message: String, suggestion: Option<String>) {
+        let (severity, file, place) = (Severity::Error, self.file.to_owned(), None);
+        self.problems.0.push(Problem { severity, file, place, path, message, suggestion });
+    }
+
+    /// The variables that the templates of a service use, on every host on which a step uses the service.
+    fn service_vars(&mut self, runbook: &Runbook, inventory: &Inventory) {
+        let used: BTreeSet<(&GroupName, String)> = runbook
+            .steps()
+            .filter_map(|(_, step)| match &step.on {
+                Target::Group(group) => Some((group, step)),
+                Target::Local | Target::Host(_) => None,
+            })
+            .flat_map(|(group, step)| services_of(step).into_iter().map(move |service| (group, service)))
+            .collect();
+        for (group, name) in used {
+            let (Some(service), hosts) = (inventory.services.get(&name), inventory.hosts_of(group)) else { continue };
+            let names = texts(service).filter_map(|(_, text)| template::names(text.as_str()).ok()).flatten();
+            let vars: BTreeSet<String> = names
+                .filter_map(|name| match name.parts().as_slice() {
+                    ["host", var] => Some((*var).to_owned()),
+                    _ => None,
+                })
+                .collect();
+            for (at, host) in hosts.iter().enumerate() {
+                for var in vars.iter().filter(|var| inventory.host_var(host, var).is_none()) {
+                    let path = DocPath::root().key("groups").key(group.as_str());
+                    let path = path.key("hosts").index(at).key("vars").key(var);
+                    self.add(path, &format!("service `{name}` on host `{host}`"), None);
+                }
+            }
+        }
+    }
+}
+
+fn services_of(step: &Step) -> Vec<String> {
+    let actions = step.actions.iter().map(|action| &action.kind);
+    let gates = step.gates.iter().map(|gate| &gate.kind);
+    actions
+        .chain(gates)
+        .chain(&step.guard)
+        .filter_map(|kind| match kind {
+            Kind::Service(service) => Some(service.service().to_string()),
+            Kind::Process(process) => Some(process.service().to_string()),
+            _ => None,
+        })
+        .collect()
+}
