@@ -11,8 +11,8 @@
 use super::schema::{SetOf, Thrift, thrift_struct};
 use super::tbinary::{self, TBinaryError};
 use super::types::{
-    DeduplicatedScheduledTask, DeduplicatedSnapshot, HostAttributes, HostMaintenanceRequest, JobConfiguration, JobKey, ResourceAggregate,
-    ScheduledTask, Snapshot, TaskConfig,
+    DeduplicatedScheduledTask, DeduplicatedSnapshot, HostAttributes, HostMaintenanceRequest, JobConfiguration, JobKey,
+    ResourceAggregate, ScheduledTask, Snapshot, TaskConfig,
 };
 use super::value::{Seq, Struct, Value};
 use flate2::Compression;
@@ -263,7 +263,9 @@ impl LogEntry {
             Some((3, Value::Bool(_))) => Ok(Self::Noop),
             Some((4, Value::Struct(fields))) => Frame::from_union(fields).map(Self::Frame),
             Some((5, value)) => bytes_of(value).map(Self::Deflated).ok_or(LogEntryError::WrongType("deflated data")),
-            Some((6, Value::Struct(fields))) => Ok(Self::Deduplicated(Box::new(DeduplicatedSnapshot::from_struct(fields)))),
+            Some((6, Value::Struct(fields))) => {
+                Ok(Self::Deduplicated(Box::new(DeduplicatedSnapshot::from_struct(fields))))
+            }
             Some((1..=6, _)) => Err(LogEntryError::WrongType("member")),
             other => Err(LogEntryError::UnknownKind(other.map(|(id, _)| id))),
         }
@@ -545,7 +547,9 @@ pub enum EntryClass {
 
 /// Looks at the first bytes only.
 pub fn classify(payload: &[u8]) -> EntryClass {
-    let head = |prefix: &[u8]| payload.strip_prefix(prefix).map(|rest| rest.first_chunk::<4>().map(|word| i32::from_be_bytes(*word)));
+    let head = |prefix: &[u8]| {
+        payload.strip_prefix(prefix).map(|rest| rest.first_chunk::<4>().map(|word| i32::from_be_bytes(*word)))
+    };
     if payload == [0x02, 0, 3, 1, 0] {
         EntryClass::Noop
     } else if let Some(Some(ops)) = head(&[0x0c, 0, 2, 0x0f, 0, 1, 0x0c]) {
@@ -565,4 +569,3 @@ pub fn classify(payload: &[u8]) -> EntryClass {
         EntryClass::Unknown
     }
 }
-

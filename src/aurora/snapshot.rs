@@ -10,8 +10,8 @@
 use super::schema::Thrift;
 use super::tbinary::{self, Reader, TBinaryError};
 use super::types::{
-    AssignedTask, HostAttributes, HostMaintenanceRequest, JobConfiguration, QuotaConfiguration, ScheduleStatus, ScheduledTask, SchedulerMetadata,
-    Snapshot, StoredCronJob, StoredJobUpdateDetails, TaskConfig, TaskEvent,
+    AssignedTask, HostAttributes, HostMaintenanceRequest, JobConfiguration, QuotaConfiguration, ScheduleStatus,
+    ScheduledTask, SchedulerMetadata, Snapshot, StoredCronJob, StoredJobUpdateDetails, TaskConfig, TaskEvent,
 };
 use super::value::{Struct, TType, Value};
 use serde::{Deserialize, Serialize};
@@ -107,7 +107,12 @@ fn walk_single(id: i16, value: Value, walked: &mut Walked) {
     }
 }
 
-fn each<T: Thrift>(reader: &mut Reader<'_>, id: i16, walked: &mut Walked, take: &mut dyn FnMut(T)) -> Result<(), TBinaryError> {
+fn each<T: Thrift>(
+    reader: &mut Reader<'_>,
+    id: i16,
+    walked: &mut Walked,
+    take: &mut dyn FnMut(T),
+) -> Result<(), TBinaryError> {
     let head = reader.seq_head()?;
     if head.count > 0 && head.elem != T::TTYPE {
         walked.strange_fields.push(id);
@@ -474,7 +479,10 @@ fn problems(bytes: &[u8], walked: &Walked, tally: &Tally) -> Vec<Problem> {
         return found;
     };
     if *first == 0 {
-        add(ProblemCode::EmptySnapshot, "the first byte ends the snapshot; committing it would empty the cluster".to_owned());
+        add(
+            ProblemCode::EmptySnapshot,
+            "the first byte ends the snapshot; committing it would empty the cluster".to_owned(),
+        );
         return found;
     }
     if let Some(error) = &walked.error {
@@ -486,7 +494,10 @@ fn problems(bytes: &[u8], walked: &Walked, tally: &Tally) -> Vec<Problem> {
         return found;
     }
     if walked.trailing > 0 {
-        add(ProblemCode::TrailingBytes, format!("{} bytes follow the end of the snapshot at byte {}", walked.trailing, walked.end));
+        add(
+            ProblemCode::TrailingBytes,
+            format!("{} bytes follow the end of the snapshot at byte {}", walked.trailing, walked.end),
+        );
     }
     match walked.timestamp_ms {
         Some(timestamp) if timestamp > 0 => {}
@@ -497,10 +508,16 @@ fn problems(bytes: &[u8], walked: &Walked, tally: &Tally) -> Vec<Problem> {
         add(ProblemCode::NoMetadata, "the scheduler that wrote it is not named".to_owned());
     }
     if walked.not_utf8 > 0 {
-        add(ProblemCode::DamagedText, format!("{} texts are not UTF-8: bytes of the file were changed", walked.not_utf8));
+        add(
+            ProblemCode::DamagedText,
+            format!("{} texts are not UTF-8: bytes of the file were changed", walked.not_utf8),
+        );
     }
     if !walked.strange_fields.is_empty() || tally.mistyped > 0 {
-        let message = format!("top-level fields {:?} and {} inside are not as any release writes them", walked.strange_fields, tally.mistyped);
+        let message = format!(
+            "top-level fields {:?} and {} inside are not as any release writes them",
+            walked.strange_fields, tally.mistyped
+        );
         add(ProblemCode::StrangeFields, message);
     }
     if let Some(example) = &tally.incomplete_first {
@@ -519,13 +536,19 @@ fn warnings(walked: &Walked, tally: &Tally) -> Vec<Problem> {
     let mut found = Vec::new();
     let mut add = |code, message: String| found.push(Problem { code, message });
     if framework_id(walked).is_none() {
-        add(ProblemCode::NoFrameworkId, "it has no framework id; running tasks would be orphans of the old framework".to_owned());
+        add(
+            ProblemCode::NoFrameworkId,
+            "it has no framework id; running tasks would be orphans of the old framework".to_owned(),
+        );
     }
     if tally.tasks == 0 {
         add(ProblemCode::NoTasks, "it holds no task".to_owned());
     }
     if walked.db_statements > 0 {
-        let message = format!("{} SQL statements hold part of the state; only releases 0.13 to 0.19 load them", walked.db_statements);
+        let message = format!(
+            "{} SQL statements hold part of the state; only releases 0.13 to 0.19 load them",
+            walked.db_statements
+        );
         add(ProblemCode::KeptInSql, message);
     }
     if tally.unknown > 0 {

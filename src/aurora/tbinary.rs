@@ -286,10 +286,10 @@ impl<'a> Reader<'a> {
 
     fn take(&mut self, count: usize) -> Result<&'a [u8], TBinaryError> {
         let end = self.at.saturating_add(count);
-        let bytes = self.bytes.get(self.at..end).ok_or(TBinaryError::Truncated {
-            at: self.at,
-            needed: count.saturating_sub(self.left()),
-        })?;
+        let bytes = self
+            .bytes
+            .get(self.at..end)
+            .ok_or(TBinaryError::Truncated { at: self.at, needed: count.saturating_sub(self.left()) })?;
         self.at = end;
         Ok(bytes)
     }
@@ -339,7 +339,8 @@ impl<'a> Reader<'a> {
             return Err(TBinaryError::BadMessage { at, what: "a method name that is too long" });
         }
         let bytes = self.take(count)?;
-        let name = std::str::from_utf8(bytes).map_err(|_| TBinaryError::BadMessage { at, what: "a method name that is not text" })?;
+        let name = std::str::from_utf8(bytes)
+            .map_err(|_| TBinaryError::BadMessage { at, what: "a method name that is not text" })?;
         Ok(name.to_owned())
     }
 }
@@ -415,8 +416,11 @@ fn put_value(out: &mut Vec<u8>, value: &Value) {
         Value::Binary(bytes) => put_bytes(out, bytes),
         Value::Struct(fields) => put_struct(out, fields),
         Value::Map(map) => {
-            let entries: Vec<_> =
-                map.entries.iter().filter(|(key, value)| key.ttype() == map.key && value.ttype() == map.value).collect();
+            let entries: Vec<_> = map
+                .entries
+                .iter()
+                .filter(|(key, value)| key.ttype() == map.key && value.ttype() == map.value)
+                .collect();
             out.extend([map.key.code(), map.value.code()]);
             put_count(out, entries.len());
             for (key, value) in entries {

@@ -79,7 +79,8 @@ impl<'de> Visitor<'de> for MessageVisitor {
         }
         let name: String = next(&mut seq, "name")?;
         let kind: u8 = next(&mut seq, "kind")?;
-        let kind = MessageKind::from_code(kind).ok_or_else(|| de::Error::custom(format_args!("unknown message type {kind}")))?;
+        let kind = MessageKind::from_code(kind)
+            .ok_or_else(|| de::Error::custom(format_args!("unknown message type {kind}")))?;
         let seqid: i32 = next(&mut seq, "sequence number")?;
         let body = seq.next_element_seed(StructSeed { depth: 1 })?.ok_or_else(|| de::Error::custom("no body"))?;
         end(&mut seq)?;
@@ -130,7 +131,8 @@ impl<'de> Visitor<'de> for StructSeed {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Struct, A::Error> {
         let mut fields = Vec::new();
         while let Some(key) = map.next_key::<String>()? {
-            let id: i16 = key.parse().map_err(|_| de::Error::custom(format_args!("field id {key:?} is not a number")))?;
+            let id: i16 =
+                key.parse().map_err(|_| de::Error::custom(format_args!("field id {key:?} is not a number")))?;
             fields.push((id, map.next_value_seed(TaggedSeed { depth: self.depth })?));
         }
         Ok(Struct { fields })
@@ -229,7 +231,8 @@ impl Visitor<'_> for ScalarVisitor {
         if self.ttype == TType::Double {
             return Ok(Value::Double(number as f64));
         }
-        let number = i64::try_from(number).map_err(|_| E::custom(format_args!("{number} does not fit {:?}", self.ttype)))?;
+        let number =
+            i64::try_from(number).map_err(|_| E::custom(format_args!("{number} does not fit {:?}", self.ttype)))?;
         self.integer(number)
     }
 
@@ -426,7 +429,9 @@ fn put_seq(out: &mut Vec<u8>, seq: &Seq) -> Result<(), TJsonEncodeError> {
 }
 
 fn put_map(out: &mut Vec<u8>, map: &Map) -> Result<(), TJsonEncodeError> {
-    out.extend_from_slice(format!("[\"{}\",\"{}\",{},{{", map.key.tag(), map.value.tag(), map.entries.len()).as_bytes());
+    out.extend_from_slice(
+        format!("[\"{}\",\"{}\",{},{{", map.key.tag(), map.value.tag(), map.entries.len()).as_bytes(),
+    );
     for (index, (key, value)) in map.entries.iter().enumerate() {
         check_type(map.key, key)?;
         check_type(map.value, value)?;
@@ -496,7 +501,8 @@ const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 pub fn base64_encode(bytes: &[u8]) -> String {
     let mut out = String::new();
     for chunk in bytes.chunks(3) {
-        let word = chunk.iter().enumerate().fold(0_u32, |word, (index, byte)| word | u32::from(*byte) << (16 - 8 * index));
+        let word =
+            chunk.iter().enumerate().fold(0_u32, |word, (index, byte)| word | u32::from(*byte) << (16 - 8 * index));
         for index in 0..=chunk.len() {
             let digit = (word >> (18 - 6 * index) & 63) as usize;
             out.extend(ALPHABET.get(digit).map(|byte| char::from(*byte)));

@@ -358,20 +358,16 @@ fn total_order(a: &Value, b: &Value) -> Ordering {
         (Value::Struct(a), Value::Struct(b)) => {
             order_all(&a.fields, &b.fields, |x, y| x.0.cmp(&y.0).then_with(|| total_order(&x.1, &y.1)))
         }
-        (Value::Map(a), Value::Map(b)) => order_all(&a.entries, &b.entries, |x, y| {
-            total_order(&x.0, &y.0).then_with(|| total_order(&x.1, &y.1))
-        }),
+        (Value::Map(a), Value::Map(b)) => {
+            order_all(&a.entries, &b.entries, |x, y| total_order(&x.0, &y.0).then_with(|| total_order(&x.1, &y.1)))
+        }
         (Value::Set(a), Value::Set(b)) | (Value::List(a), Value::List(b)) => order_all(&a.items, &b.items, total_order),
         _ => a.ttype().cmp(&b.ttype()),
     }
 }
 
 fn order_all<T>(a: &[T], b: &[T], order: impl Fn(&T, &T) -> Ordering) -> Ordering {
-    a.iter()
-        .zip(b)
-        .map(|(x, y)| order(x, y))
-        .find(|found| found.is_ne())
-        .unwrap_or_else(|| a.len().cmp(&b.len()))
+    a.iter().zip(b).map(|(x, y)| order(x, y)).find(|found| found.is_ne()).unwrap_or_else(|| a.len().cmp(&b.len()))
 }
 
 /// What a message is.

@@ -241,11 +241,16 @@ impl<'e> Weighing<'e> {
         if good >= self.quorum().max(1) {
             return self.quorate();
         }
-        if unknown > 0 && good + unknown >= self.quorum().max(1) {
+        if unknown > 0 {
             self.reasons.push(format!(
-                "{good} replicas are good and {unknown} are unknown: the quorum is not known to be lost"
+                "{good} replicas are good and {unknown} are unknown: one of the unknown may hold the only good copy"
             ));
-            return self.unsure_or(Decision::CannotTell);
+            if self.evidence.answers.log_corrupt == Answer::Yes {
+                self.reasons.push(
+                    "answered: the log is corrupt; look at the unknown replicas before destroying them".to_owned(),
+                );
+            }
+            return Decision::CannotTell;
         }
         self.lost()
     }
@@ -357,16 +362,6 @@ impl<'e> Weighing<'e> {
             ));
         }
         Decision::Reinitialize
-    }
-
-    fn unsure_or(&mut self, otherwise: Decision) -> Decision {
-        if self.evidence.answers.log_corrupt == Answer::Yes {
-            self.reasons.push(
-                "the engineer says that the log is corrupt; look at the unknown replicas before destroying them"
-                    .to_owned(),
-            );
-        }
-        otherwise
     }
 
     /// Says where the engineer's answers differ from the evidence.

@@ -1,7 +1,9 @@
 //! Verdicts on recorded and damaged backups; round trips of what the practice cluster writes.
 
 use crate::aurora_codec::data;
-use firstlight::aurora::log_entry::{self, EntryClass, Frame, LogEntry, LogEntryError, Op, Reassembler, Skipped, Step, Transaction};
+use firstlight::aurora::log_entry::{
+    self, EntryClass, Frame, LogEntry, LogEntryError, Op, Reassembler, Skipped, Step, Transaction,
+};
 use firstlight::aurora::snapshot::{self, ProblemCode};
 use firstlight::aurora::types::{JobKey, ScheduleStatus, SchedulerMetadata, Snapshot, TaskQuery};
 use proptest::prelude::*;
@@ -121,7 +123,10 @@ fn what_a_state_lacks_is_a_problem() {
         ),
         (|state| state.other.fields.push((77, 1_i32.into())), ProblemCode::StrangeFields),
         (
-            |state| *state = Snapshot { timestamp_ms: 5, metadata: Some(SchedulerMetadata::default()), ..Snapshot::default() },
+            |state| {
+                *state =
+                    Snapshot { timestamp_ms: 5, metadata: Some(SchedulerMetadata::default()), ..Snapshot::default() }
+            },
             ProblemCode::NothingInIt,
         ),
     ];
@@ -199,7 +204,9 @@ fn frames_follow_auroras_rules() {
     assert_eq!(cut.finish(), Some(Skipped::Aborted { required, found: 0 }));
 
     let mut wrong = Reassembler::new();
-    let LogEntry::Frame(Frame::Header { chunk_count, .. }) = LogEntry::decode(&frames[0]).unwrap() else { panic!("no header") };
+    let LogEntry::Frame(Frame::Header { chunk_count, .. }) = LogEntry::decode(&frames[0]).unwrap() else {
+        panic!("no header")
+    };
     wrong.push(&LogEntry::Frame(Frame::Header { chunk_count, checksum: vec![0; 16] }).encode()).unwrap();
     let last = frames[1..].iter().map(|frame| wrong.push(frame)).fold(Ok(Step::default()), |_, step| step);
     assert_eq!(last, Err(LogEntryError::Checksum));

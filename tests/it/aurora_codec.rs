@@ -90,7 +90,11 @@ fn every_recorded_message_decodes_and_encodes_back() {
                 assert_eq!(String::from_utf8_lossy(&again), String::from_utf8_lossy(&body), "{name}: text differs");
             }
             assert_eq!(tjson::decode_message(&again).unwrap(), message, "{name}");
-            assert_eq!(tbinary::decode_message(&tbinary::encode_message(&message)).unwrap(), message, "{name}: through TBinary");
+            assert_eq!(
+                tbinary::decode_message(&tbinary::encode_message(&message)).unwrap(),
+                message,
+                "{name}: through TBinary"
+            );
         }
     }
     assert!(seen["bin"] > 150 && seen["json"] > 150, "{seen:?}");
@@ -150,7 +154,10 @@ fn typed_responses_keep_everything() {
         }
     }
     assert!(codes[&ResponseCode::Ok] > 50 && codes[&ResponseCode::Error] > 20, "{codes:?}");
-    assert!(codes.contains_key(&ResponseCode::AuthFailed) && codes.contains_key(&ResponseCode::ErrorTransient), "{codes:?}");
+    assert!(
+        codes.contains_key(&ResponseCode::AuthFailed) && codes.contains_key(&ResponseCode::ErrorTransient),
+        "{codes:?}"
+    );
 }
 
 #[test]
@@ -179,7 +186,10 @@ fn odd_values_have_their_tjson_form() {
         .with(1, Value::Double(f64::NAN))
         .with(2, Value::Double(f64::NEG_INFINITY))
         .with(3, Value::Binary(vec![0xff, 0x00]))
-        .with(4, Value::Map(Map { key: TType::I32, value: TType::Bool, entries: vec![(Value::I32(-7), Value::Bool(true))] }))
+        .with(
+            4,
+            Value::Map(Map { key: TType::I32, value: TType::Bool, entries: vec![(Value::I32(-7), Value::Bool(true))] }),
+        )
         .with(5, "a\"\\\u{8}\u{1}é\u{1f600}/");
     let text = String::from_utf8(tjson::encode_message(&Message::call("m", -1, body)).unwrap()).unwrap();
     assert_eq!(
@@ -188,7 +198,14 @@ fn odd_values_have_their_tjson_form() {
          \"4\":{\"map\":[\"i32\",\"tf\",1,{\"-7\":1}]},\"5\":{\"str\":\"a\\\"\\\\\\b\\u0001é\u{1f600}/\"}}]"
     );
     let back = tjson::decode_message(text.as_bytes()).unwrap();
-    assert_eq!(back.body.get(4), Some(&Value::Map(Map { key: TType::I32, value: TType::Bool, entries: vec![(Value::I32(-7), Value::Bool(true))] })));
+    assert_eq!(
+        back.body.get(4),
+        Some(&Value::Map(Map {
+            key: TType::I32,
+            value: TType::Bool,
+            entries: vec![(Value::I32(-7), Value::Bool(true))]
+        }))
+    );
     assert_eq!(tjson::base64_decode(back.body.str(3).unwrap()), Some(vec![0xff, 0]));
     assert_eq!(tjson::base64_decode("/wA="), Some(vec![0xff, 0]));
     assert_eq!(tjson::base64_decode("/"), None);
@@ -200,7 +217,9 @@ fn hostile_binary_is_refused_without_allocating() {
     let wide_list = [0x0f, 0, 1, 0x0c, 0x7f, 0xff, 0xff, 0xff, 0, 0];
     let wide_map = [0x0d, 0, 1, 2, 2, 0x7f, 0xff, 0xff, 0xff, 0, 0];
     let long_text = [0x0b, 0, 1, 0x7f, 0xff, 0xff, 0xff, 0x61];
-    for bytes in [&deep[..], &wide_list, &wide_map, &long_text, &[0x0b, 0, 1, 0xff, 0xff, 0xff, 0xff], &[0x07, 0, 1], &[]] {
+    for bytes in
+        [&deep[..], &wide_list, &wide_map, &long_text, &[0x0b, 0, 1, 0xff, 0xff, 0xff, 0xff], &[0x07, 0, 1], &[]]
+    {
         assert!(tbinary::decode_struct(bytes).is_err());
     }
     assert!(matches!(tbinary::decode_struct(&deep), Err(tbinary::TBinaryError::TooDeep { .. })));

@@ -2,6 +2,8 @@
 
 mod aurora_backup;
 mod aurora_codec;
+mod logscan;
 mod replog;
 mod replog_store;
+mod replog_verdict;
 mod runbook;

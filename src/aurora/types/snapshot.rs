@@ -95,7 +95,8 @@ impl SchedulerMetadata {
     /// True for the mark that a committed recovery leaves in the log, 0.10 and later.
     pub fn is_restored(&self) -> bool {
         self.details.as_ref().is_some_and(|details| {
-            !details.is_empty() && details.iter().all(|(key, value)| key == value && Self::RESTORED_DETAILS.contains(&key.as_str()))
+            !details.is_empty()
+                && details.iter().all(|(key, value)| key == value && Self::RESTORED_DETAILS.contains(&key.as_str()))
         })
     }
 

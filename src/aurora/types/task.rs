@@ -69,16 +69,11 @@ impl ScheduleStatus {
         Self::Killing,
     ];
     /// The states of tasks whose process runs.
-    pub const LIVE: &'static [Self] = &[
-        Self::Running,
-        Self::Restarting,
-        Self::Preempting,
-        Self::Draining,
-        Self::Partitioned,
-        Self::Killing,
-    ];
+    pub const LIVE: &'static [Self] =
+        &[Self::Running, Self::Restarting, Self::Preempting, Self::Draining, Self::Partitioned, Self::Killing];
     /// The states that end.
-    pub const TERMINAL: &'static [Self] = &[Self::Finished, Self::Failed, Self::Killed, Self::Lost, Self::SandboxDeleted];
+    pub const TERMINAL: &'static [Self] =
+        &[Self::Finished, Self::Failed, Self::Killed, Self::Lost, Self::SandboxDeleted];
     /// The states that time out to LOST after `-transient_task_state_timeout`.
     pub const TRANSIENT: &'static [Self] =
         &[Self::Assigned, Self::Preempting, Self::Restarting, Self::Killing, Self::Draining];

@@ -1,0 +1,14 @@
+//! Scheduler and Mesos log lines: what they are, how many of each, and the story that they tell of leadership.
+//!
+//! What belongs here: pure functions over lines that a caller reads. Prefixes of glog, logback, journald and syslog
+//! are stripped, messages are matched against one table (`patterns.tsv`), times without a year are completed from the
+//! caller's clock. It survives any text: unknown lines are counted and skipped, every list is bounded. What is
+//! deliberately absent: files, following, decompression, the clock.
+
+mod line;
+mod patterns;
+mod scan;
+
+pub use line::{Clock, Line, parse};
+pub use patterns::{Health, Pattern, table};
+pub use scan::{Diagnosis, Election, End, KindCount, LastPositions, Sample, Scan, Scanner};
