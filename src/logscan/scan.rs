@@ -190,8 +190,8 @@ impl Scanner {
 
     fn find<'l>(&self, line: &Line<'l>) -> Option<(usize, Option<&'l str>)> {
         let first = usize::from(*line.message.as_bytes().first()?);
-        let candidates = self.by_byte.get(first)?.iter();
-        candidates.filter_map(|at| Some((*at, self.patterns.get(*at)?.matches(line.message)?))).next()
+        let mut candidates = self.by_byte.get(first)?.iter();
+        candidates.find_map(|at| Some((*at, self.patterns.get(*at)?.matches(line.message)?)))
     }
 
     fn count(&mut self, at: usize, status: Option<&str>, text: &str) {

@@ -16,11 +16,11 @@ const FOOTER: usize = 48;
 fn files(dir: &Path, kind: &str) -> io::Result<Vec<String>> {
     let listed = Directory::new(dir).list().map_err(|error| io::Error::other(error.to_string()))?;
     let named = listed.into_iter().filter(|file| file.len > 0 && file.name.ends_with(kind));
-    let names: Vec<String> = named.map(|file| file.name).collect();
-    if names.is_empty() {
+    let found: Vec<String> = named.map(|file| file.name).collect();
+    if found.is_empty() {
         return Err(io::Error::new(io::ErrorKind::NotFound, format!("no {kind} file in {}", dir.display())));
     }
-    Ok(names)
+    Ok(found)
 }
 
 fn pick(names: &[String], seed: u64) -> io::Result<String> {

@@ -406,7 +406,7 @@ pub fn one_line(summary: &Summary) -> String {
     let damage = summary.findings.iter().find(|finding| finding.severity == super::Severity::Damage);
     if let Some(finding) = damage {
         let place = finding.file.as_deref().map(|file| format!(" in {file}")).unwrap_or_default();
-        line.push_str(&format!("; {}{place}", finding.code));
+        line = format!("{line}; {}{place}", finding.code);
     }
     line
 }

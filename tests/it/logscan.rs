@@ -1,4 +1,5 @@
 //! The recorded logs of schedulers and replicas, and the story that each tells.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests, beside the tests themselves")]
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -114,7 +115,9 @@ proptest! {
     #[test]
     fn no_text_panics(lines in proptest::collection::vec(".{0,80}", 0..20), cut in 0_usize..4000, name in 0_usize..30) {
         let mut scanner = Scanner::new(CLOCK);
-        lines.iter().for_each(|line| scanner.line(line));
+        for line in &lines {
+            scanner.line(line);
+        }
         let text = LOGS.values().nth(name % LOGS.len()).unwrap();
         for line in text.lines().take(50) {
             scanner.line(&line.chars().skip(cut % 40).collect::<String>());

@@ -1,4 +1,5 @@
 //! Every recorded replica directory against what the real programs said of it.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests, beside the tests themselves")]
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -7,8 +8,11 @@ use std::sync::LazyLock;
 use firstlight::replog::{Files, Inspection, Profile, Severity, inspect, inspect_as};
 use serde::Deserialize;
 
+/// Directory to file to ranges in the pool.
+type Index = BTreeMap<String, BTreeMap<String, Vec<(usize, usize)>>>;
+
 /// The recorded directories: an index line (directory, file, ranges) and a pool of bytes shared between them.
-static PACK: LazyLock<(BTreeMap<String, BTreeMap<String, Vec<(usize, usize)>>>, Vec<u8>)> = LazyLock::new(|| {
+static PACK: LazyLock<(Index, Vec<u8>)> = LazyLock::new(|| {
     let packed: &[u8] = include_bytes!("../data/replog/directories.pack.gz");
     let mut bytes = Vec::new();
     flate2::read::GzDecoder::new(packed).read_to_end(&mut bytes).unwrap();

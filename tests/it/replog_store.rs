@@ -1,4 +1,5 @@
 //! What the practice store writes, read back by the reader, by a whole LevelDB library, and byte for byte.
+#![expect(clippy::unwrap_used, reason = "helpers of tests, beside the tests themselves")]
 
 use std::collections::BTreeMap;
 use std::fs;

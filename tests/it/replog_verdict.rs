@@ -1,4 +1,5 @@
 //! Verdicts over recorded replicas, and arbitrary bytes through every decoder.
+#![expect(clippy::unwrap_used, reason = "helpers of tests, beside the tests themselves")]
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
