@@ -8,7 +8,8 @@ use std::io;
 use std::path::Path;
 
 use super::replica_store::{Directory, ReplicaStore, StoreError};
-use crate::replog::{ActionKind, Source, Status, content};
+use crate::aurora::log_entry::{EntryClass, classify};
+use crate::replog::{ActionKind, Source, Status};
 
 /// Bytes of a table's footer; the last eight are its magic number.
 const FOOTER: usize = 48;
@@ -107,7 +108,7 @@ pub fn break_frame(dir: &Path, seed: u64) -> Result<Option<String>, StoreError> 
         .into_iter()
         .filter(|(action, bytes)| {
             matches!(action.kind, Some(ActionKind::Append { .. }))
-                && matches!(content::classify(bytes), content::Class::FrameChunk { len: 1.. })
+                && matches!(classify(bytes), EntryClass::FrameChunk { len: 1.. })
         })
         .collect();
     let mut rng = fastrand::Rng::with_seed(seed);

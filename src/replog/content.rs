@@ -1,206 +1,30 @@
-//! What Aurora kept inside the log: each APPEND classified by its first bytes, frames put together and checked.
+//! What Aurora kept inside the log, read as a scheduler would replay it.
 //!
-//! An entry is one thrift `LogEntry` in the binary protocol, or a frame header with its chunks. This file answers what
-//! a scheduler would do with the log: start from a snapshot, replay transactions only, start empty, or die. It does
-//! not rebuild the state; timestamps of snapshots are read, their tasks are not. Frames are streamed: no entry is
-//! held whole, and decompression stops at a limit that it states.
+//! Entries, frames and their digests are decoded by the codec of log entries; this file keeps the account: a scheduler
+//! starts from a snapshot, replays transactions only, starts empty, or dies. Tasks of snapshots are counted, the state
+//! is not rebuilt. Bytes that are no entry of Aurora at all are said to be that and nothing more: the log may be
+//! another program's.
 
-use flate2::{Decompress, FlushDecompress, Status as Inflated};
-use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 
 use super::finding::{Finding, Findings, MAX_SPANS, Severity};
 use super::positions::Span;
 use super::record::ActionKind;
+use crate::aurora::log_entry::{EntryClass, LogEntry, LogEntryError, Reassembler, Skipped, Transaction, classify};
+use crate::aurora::types::DeduplicatedSnapshot;
 
-/// Bytes that an entry may decompress to. A snapshot of 20,000 tasks has 6.5 MB; the limit is for hostile streams.
-const INFLATED_BYTES_MAX: u64 = 1 << 30;
-/// First bytes of an entry kept to classify it.
-const HEAD: usize = 64;
 /// Snapshots listed; the log normally holds one.
 const SNAPSHOTS_MAX: usize = 64;
-
-/// What one APPEND is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "class")]
-pub enum Class {
-    /// Written by every leader before it replays.
-    Noop,
-    /// Changes since the last snapshot.
-    Transaction {
-        /// Number of operations.
-        ops: u32,
-    },
-    /// A whole state.
-    Snapshot {
-        /// Milliseconds since the epoch, from the state itself: a restored backup keeps the backup's time.
-        timestamp_ms: Option<i64>,
-        /// Whether its task configurations are stored once.
-        deduplicated: bool,
-        /// Whether it is compressed.
-        deflated: bool,
-    },
-    /// Announces chunks.
-    FrameHeader {
-        /// How many.
-        chunks: i32,
-        /// MD5 of their joined data.
-        md5: [u8; 16],
-    },
-    /// Part of a large entry.
-    FrameChunk {
-        /// Bytes of data.
-        len: u32,
-    },
-    /// None of these.
-    Unknown,
-}
-
-/// Classifies an unframed entry or a frame part by its bytes.
-pub fn classify(payload: &[u8]) -> Class {
-    if let Some(header) = frame_header(payload) {
-        return header;
-    }
-    if let Some(data) = chunk_data(payload) {
-        return Class::FrameChunk { len: data.len() as u32 };
-    }
-    let mut entry = Entry::default();
-    entry.feed(payload);
-    entry.finish().unwrap_or(Class::Unknown)
-}
-
-fn frame_header(payload: &[u8]) -> Option<Class> {
-    let rest = payload.strip_prefix(&[0x0c, 0, 4, 0x0c, 0, 1, 0x08, 0, 1])?;
-    let (chunks, rest) = rest.split_first_chunk::<4>()?;
-    let rest = rest.strip_prefix(&[0x0b, 0, 2, 0, 0, 0, 16])?;
-    let (md5, _) = rest.split_first_chunk::<16>()?;
-    Some(Class::FrameHeader { chunks: i32::from_be_bytes(*chunks), md5: *md5 })
-}
-
-fn chunk_data(payload: &[u8]) -> Option<&[u8]> {
-    let rest = payload.strip_prefix(&[0x0c, 0, 4, 0x0c, 0, 2, 0x0b, 0, 2])?;
-    let (len, rest) = rest.split_first_chunk::<4>()?;
-    rest.get(..usize::try_from(i32::from_be_bytes(*len)).ok()?)
-}
-
-fn be_i64(bytes: &[u8]) -> Option<i64> {
-    bytes.first_chunk::<8>().map(|bytes| i64::from_be_bytes(*bytes))
-}
-
-/// Class of an entry by its uncompressed first bytes.
-fn by_head(head: &[u8], deflated: bool) -> Class {
-    if head == [0x02, 0, 3, 1, 0] {
-        return Class::Noop;
-    }
-    if let Some(rest) = head.strip_prefix(&[0x0c, 0, 2, 0x0f, 0, 1, 0x0c])
-        && let Some(ops) = rest.first_chunk::<4>()
-    {
-        return Class::Transaction { ops: u32::from_be_bytes(*ops) };
-    }
-    let timestamp = |rest: &[u8]| rest.strip_prefix(&[0x0a, 0, 1]).and_then(be_i64);
-    if let Some(rest) = head.strip_prefix(&[0x0c, 0, 1]) {
-        return Class::Snapshot { timestamp_ms: timestamp(rest), deduplicated: false, deflated };
-    }
-    if let Some(rest) = head.strip_prefix(&[0x0c, 0, 6]) {
-        let timestamp_ms = rest.strip_prefix(&[0x0c, 0, 1]).and_then(timestamp);
-        return Class::Snapshot { timestamp_ms, deduplicated: true, deflated };
-    }
-    Class::Unknown
-}
-
-/// Why an entry cannot be used by a scheduler.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Broken {
-    /// The compressed stream fails, or ends early.
-    Zlib,
-    /// It decompresses to more than the limit; not checked further.
-    TooLarge,
-}
-
-/// An entry that comes in pieces.
-#[derive(Default)]
-struct Entry {
-    head: Vec<u8>,
-    inflate: Option<Inflate>,
-}
-
-struct Inflate {
-    stream: Decompress,
-    left: u64,
-    head: Vec<u8>,
-    state: Result<bool, Broken>,
-}
-
-impl Entry {
-    fn feed(&mut self, mut bytes: &[u8]) {
-        const PREFIX: usize = 7;
-        if self.inflate.is_none() {
-            bytes = self.keep(bytes, PREFIX);
-            if let [0x0b, 0, 5, a, b, c, d] = self.head[..] {
-                let left = u64::from(u32::from_be_bytes([a, b, c, d]));
-                self.inflate =
-                    Some(Inflate { stream: Decompress::new(true), left, head: Vec::new(), state: Ok(false) });
-            }
-        }
-        match &mut self.inflate {
-            Some(inflate) => inflate.feed(bytes),
-            None => {
-                self.keep(bytes, HEAD);
-            }
-        }
-    }
-
-    /// Moves bytes into the head until it has `len`; answers the rest.
-    fn keep<'b>(&mut self, bytes: &'b [u8], len: usize) -> &'b [u8] {
-        let (now, rest) = bytes.split_at(len.saturating_sub(self.head.len()).min(bytes.len()));
-        self.head.extend_from_slice(now);
-        rest
-    }
-
-    fn finish(self) -> Result<Class, Broken> {
-        match self.inflate {
-            None => Ok(by_head(&self.head, false)),
-            Some(Inflate { state: Ok(true), left: 0, head, .. }) => Ok(by_head(&head, true)),
-            Some(Inflate { state: Err(broken), .. }) => Err(broken),
-            Some(Inflate { state: Ok(_), .. }) => Err(Broken::Zlib),
-        }
-    }
-}
-
-impl Inflate {
-    fn feed(&mut self, bytes: &[u8]) {
-        let now = usize::try_from(self.left).unwrap_or(usize::MAX).min(bytes.len());
-        self.left -= now as u64;
-        let mut input = bytes.get(..now).unwrap_or_default();
-        let mut out = vec![0_u8; 32 * 1024];
-        while self.state == Ok(false) {
-            let (before_in, before_out) = (self.stream.total_in(), self.stream.total_out());
-            let step = self.stream.decompress(input, &mut out, FlushDecompress::None);
-            let used = usize::try_from(self.stream.total_in() - before_in).unwrap_or(usize::MAX);
-            let made = usize::try_from(self.stream.total_out() - before_out).unwrap_or(usize::MAX);
-            input = input.get(used..).unwrap_or_default();
-            let keep = made.min(HEAD.saturating_sub(self.head.len()));
-            self.head.extend_from_slice(out.get(..keep).unwrap_or_default());
-            self.state = match step {
-                Ok(Inflated::StreamEnd) => Ok(true),
-                Ok(_) if self.stream.total_out() > INFLATED_BYTES_MAX => Err(Broken::TooLarge),
-                Ok(_) => Ok(false),
-                Err(_) => Err(Broken::Zlib),
-            };
-            if used == 0 && made == 0 {
-                return;
-            }
-        }
-    }
-}
 
 /// A complete snapshot in the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SnapshotAt {
     /// Its positions, the frame header included.
     pub positions: Span,
-    /// Milliseconds since the epoch.
+    /// Milliseconds since the epoch, from the state itself: a restored backup keeps the backup's time.
     pub timestamp_ms: Option<i64>,
+    /// Tasks in it, ended ones too.
+    pub tasks: u64,
 }
 
 /// What a scheduler that replays this log ends up with.
@@ -260,19 +84,11 @@ impl Content {
     }
 }
 
-struct Frame {
-    header_at: u64,
-    last_at: u64,
-    want: i32,
-    got: i32,
-    expected: [u8; 16],
-    md5: Md5,
-    entry: Entry,
-}
-
 struct Reader<'f> {
     content: Content,
-    frame: Option<Frame>,
+    reassembler: Reassembler,
+    /// First and last position of the open frame.
+    open: Option<Span>,
     /// Entries that are none of Aurora's.
     unknown: Vec<Span>,
     findings: &'f mut Findings,
@@ -283,7 +99,13 @@ pub(crate) fn read<P>(actions: impl Iterator<Item = (u64, Option<ActionKind>, P)
 where
     P: FnOnce() -> Option<Vec<u8>>,
 {
-    let mut reader = Reader { content: Content::default(), frame: None, unknown: Vec::new(), findings };
+    let mut reader = Reader {
+        content: Content::default(),
+        reassembler: Reassembler::new(),
+        open: None,
+        unknown: Vec::new(),
+        findings,
+    };
     for (position, kind, payload) in actions {
         if !matches!(kind, Some(ActionKind::Append { .. })) {
             continue;
@@ -296,116 +118,123 @@ where
         reader.content.bytes += bytes.len() as u64;
         reader.append(position, &bytes);
     }
-    reader.abort();
+    let skipped = reader.reassembler.finish();
+    reader.skipped(skipped, None);
     reader.finish()
 }
 
 impl Reader<'_> {
     fn append(&mut self, position: u64, bytes: &[u8]) {
-        if let Some(Class::FrameHeader { chunks, md5 }) = frame_header(bytes) {
-            self.abort();
-            let frame = Frame {
-                header_at: position,
-                last_at: position,
-                want: chunks,
-                got: 0,
-                expected: md5,
-                md5: Md5::new(),
-                entry: Entry::default(),
-            };
-            self.frame = Some(frame);
+        let here = Span { first: position, last: position };
+        let class = classify(bytes);
+        if class == EntryClass::Unknown {
+            let skipped = self.reassembler.finish();
+            self.skipped(skipped, Some(here));
+            self.undecodable(here);
             return;
         }
-        if let Some(data) = chunk_data(bytes) {
-            self.chunk(position, data);
-            return;
-        }
-        self.abort();
-        let mut entry = Entry::default();
-        entry.feed(bytes);
-        self.entry(Span { first: position, last: position }, entry);
-    }
-
-    fn chunk(&mut self, position: u64, data: &[u8]) {
-        let Some(frame) = &mut self.frame else {
-            self.content.chunks_orphaned += 1;
-            self.findings.push(
-                Finding::new(
-                    "chunk-orphaned",
-                    Severity::Warning,
-                    "a chunk without a header before it; a scheduler skips it",
-                )
-                .over(&[Span { first: position, last: position }]),
-            );
-            return;
+        let before = self.open;
+        let positions = match (class, before) {
+            (EntryClass::FrameChunk { .. }, Some(open)) => Span { first: open.first, last: position },
+            _ => here,
         };
-        frame.got += 1;
-        frame.last_at = position;
-        frame.md5.update(data);
-        frame.entry.feed(data);
-        if frame.got < frame.want {
-            return;
-        }
-        let Some(frame) = self.frame.take() else { return };
-        let positions = Span { first: frame.header_at, last: frame.last_at };
-        if <[u8; 16]>::from(frame.md5.finalize()) == frame.expected {
-            self.entry(positions, frame.entry);
-            return;
-        }
-        self.content.md5_mismatches += 1;
-        self.fatal(
-            positions,
-            "frame-md5",
-            "the joined chunks do not have the MD5 that their header announces: every elected scheduler dies with `Read back a framed log entry that failed its checksum`",
-        );
-    }
-
-    /// Something that is not a chunk ends an incomplete frame.
-    fn abort(&mut self) {
-        let Some(frame) = self.frame.take() else { return };
-        self.content.frames_aborted += 1;
-        let message = format!("a frame has {} of {} chunks; a scheduler drops it and goes on", frame.got, frame.want);
-        self.findings.push(
-            Finding::new("frame-aborted", Severity::Warning, message)
-                .over(&[Span { first: frame.header_at, last: frame.last_at }]),
-        );
-    }
-
-    fn entry(&mut self, positions: Span, entry: Entry) {
-        match entry.finish() {
-            Ok(Class::Noop) => self.content.noops += 1,
-            Ok(Class::Transaction { .. }) => {
-                self.content.transactions += 1;
-                self.content.transactions_since_snapshot += 1;
-            }
-            Ok(Class::Snapshot { timestamp_ms, .. }) => {
-                self.content.transactions_since_snapshot = 0;
-                if self.content.snapshots.len() >= SNAPSHOTS_MAX {
-                    self.content.snapshots.remove(0);
+        self.open =
+            matches!(class, EntryClass::FrameHeader { .. } | EntryClass::FrameChunk { .. }).then_some(positions);
+        match self.reassembler.push(bytes) {
+            Ok(step) => {
+                self.skipped(step.skipped, before.or(Some(here)));
+                if let Some(entry) = step.entry {
+                    self.open = None;
+                    self.entry(positions, entry);
                 }
-                self.content.snapshots.push(SnapshotAt { positions, timestamp_ms });
             }
-            Ok(Class::FrameHeader { .. } | Class::FrameChunk { .. } | Class::Unknown) => self.undecodable(positions),
-            Err(Broken::Zlib) => {
-                self.content.undecodable += 1;
-                self.fatal(
-                    positions,
-                    "entry-zlib",
-                    "a compressed entry does not decompress: every elected scheduler dies on it",
-                );
-            }
-            Err(Broken::TooLarge) => {
-                self.content.undecodable += 1;
-                self.findings.push(
-                    Finding::new(
-                        "limit-inflate",
-                        Severity::Warning,
-                        format!("a compressed entry grows beyond {INFLATED_BYTES_MAX} bytes; it was not read further"),
-                    )
-                    .over(&[positions]),
-                );
+            Err(error) => {
+                self.open = None;
+                self.broken(positions, &error);
             }
         }
+    }
+
+    /// Frames that a scheduler steps over.
+    fn skipped(&mut self, skipped: Option<Skipped>, positions: Option<Span>) {
+        let (code, message) = match skipped {
+            None => return,
+            Some(Skipped::Aborted { required, found }) => {
+                self.content.frames_aborted += 1;
+                ("frame-aborted", format!("a frame has {found} of {required} chunks; a scheduler drops it and goes on"))
+            }
+            Some(Skipped::ChunkWithoutHeader) => {
+                self.content.chunks_orphaned += 1;
+                self.open = None;
+                ("chunk-orphaned", "a chunk without a header before it; a scheduler skips it".to_owned())
+            }
+        };
+        let positions: Vec<Span> = positions.or(self.open).into_iter().collect();
+        self.findings.push(Finding::new(code, Severity::Warning, message).over(&positions));
+    }
+
+    /// An entry that a scheduler cannot read.
+    fn broken(&mut self, positions: Span, error: &LogEntryError) {
+        let (code, message) = match error {
+            LogEntryError::Checksum => {
+                self.content.md5_mismatches += 1;
+                (
+                    "frame-md5",
+                    "the joined chunks do not have the MD5 that their header announces: every elected scheduler dies with `Read back a framed log entry that failed its checksum`".to_owned(),
+                )
+            }
+            LogEntryError::InflatedTooLarge | LogEntryError::FramedTooLarge => {
+                self.content.undecodable += 1;
+                let message = format!("{error}; it was not read further");
+                self.findings.push(Finding::new("limit-entry", Severity::Warning, message).over(&[positions]));
+                return;
+            }
+            other => {
+                self.content.undecodable += 1;
+                ("entry-undecodable", format!("{other}: every elected scheduler dies on it"))
+            }
+        };
+        self.content.fatal_at.get_or_insert(positions.first);
+        self.findings.push(Finding::new(code, Severity::Damage, message).over(&[positions]));
+    }
+
+    fn entry(&mut self, positions: Span, entry: LogEntry) {
+        match entry.inflate() {
+            Ok(LogEntry::Noop) => self.content.noops += 1,
+            Ok(LogEntry::Transaction(transaction)) => self.transaction(positions, &transaction),
+            Ok(LogEntry::Snapshot(snapshot)) => {
+                let tasks = snapshot.tasks.as_ref().map_or(0, |tasks| tasks.len() as u64);
+                self.snapshot(SnapshotAt { positions, timestamp_ms: Some(snapshot.timestamp_ms), tasks });
+            }
+            Ok(LogEntry::Deduplicated(snapshot)) => match missing_config(&snapshot) {
+                Some(id) => self.broken(positions, &LogEntryError::NoSuchConfig(id)),
+                None => self.snapshot(SnapshotAt {
+                    positions,
+                    timestamp_ms: snapshot.partial_snapshot.as_ref().map(|partial| partial.timestamp_ms),
+                    tasks: snapshot.partial_tasks.as_ref().map_or(0, |tasks| tasks.len() as u64),
+                }),
+            },
+            Ok(LogEntry::Frame(_) | LogEntry::Deflated(_)) => self.undecodable(positions),
+            Err(error) => self.broken(positions, &error),
+        }
+    }
+
+    fn transaction(&mut self, positions: Span, transaction: &Transaction) {
+        self.content.transactions += 1;
+        self.content.transactions_since_snapshot += 1;
+        let unreadable = transaction.operations().filter(Option::is_none).count();
+        if unreadable > 0 {
+            let message = format!("{unreadable} operations of a transaction cannot be read");
+            self.findings.push(Finding::new("operation-unreadable", Severity::Damage, message).over(&[positions]));
+        }
+    }
+
+    fn snapshot(&mut self, snapshot: SnapshotAt) {
+        self.content.transactions_since_snapshot = 0;
+        if self.content.snapshots.len() >= SNAPSHOTS_MAX {
+            self.content.snapshots.remove(0);
+        }
+        self.content.snapshots.push(snapshot);
     }
 
     fn undecodable(&mut self, positions: Span) {
@@ -417,11 +246,6 @@ impl Reader<'_> {
         } else if self.unknown.len() < MAX_SPANS {
             self.unknown.push(positions);
         }
-    }
-
-    fn fatal(&mut self, positions: Span, code: &str, message: &str) {
-        self.content.fatal_at.get_or_insert(positions.first);
-        self.findings.push(Finding::new(code, Severity::Damage, message).over(&[positions]));
     }
 
     fn finish(mut self) -> Content {
@@ -449,4 +273,11 @@ impl Reader<'_> {
         }
         self.content
     }
+}
+
+/// The first configuration that a task names and that is not there.
+fn missing_config(snapshot: &DeduplicatedSnapshot) -> Option<i32> {
+    let configs = snapshot.task_configs.as_ref().map_or(0, Vec::len);
+    let mut ids = snapshot.partial_tasks.iter().flatten().map(|task| task.task_config_id);
+    ids.find(|id| usize::try_from(*id).map_or(true, |id| id >= configs))
 }

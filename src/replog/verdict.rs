@@ -152,7 +152,7 @@ fn standing(replica: &Replica) -> Standing {
 }
 
 /// Findings about Aurora's content, judged apart from the disk.
-const CONTENT: [&str; 3] = ["frame-md5", "entry-zlib", "snapshot-incomplete"];
+const CONTENT: [&str; 4] = ["frame-md5", "entry-undecodable", "operation-unreadable", "snapshot-incomplete"];
 /// Findings that only say that nothing is there.
 const ABSENT: [&str; 2] = ["directory-missing", "directory-empty"];
 

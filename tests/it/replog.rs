@@ -168,15 +168,18 @@ fn aurora_content_as_recorded() {
         inspection
     };
     for r in ["r1", "r2", "r3"] {
-        check(&format!("aurora-healthy/{r}"), Replay::FromSnapshot, (1, 15, 1), Some(1_795_366_321_878));
+        let healthy = check(&format!("aurora-healthy/{r}"), Replay::FromSnapshot, (1, 15, 1), Some(1_795_366_321_878));
+        assert_eq!(healthy.content.snapshots[0].tasks, 37);
         check(&format!("aurora-noops/{r}"), Replay::NoopsOnly, (0, 0, 3), None);
         check(&format!("aurora-restored/{r}"), Replay::FromSnapshot, (1, 0, 0), Some(1_795_363_493_636));
     }
     let framed = check("aurora-framed/r1", Replay::FromSnapshot, (1, 2, 0), Some(1_795_366_495_575));
     let positions = framed.content.snapshots[0].positions;
-    assert_eq!((positions.first, positions.last), (11, 14));
+    assert_eq!((positions.first, positions.last, framed.content.snapshots[0].tasks), (11, 14, 20_000));
     let aborted = check("aurora-aborted-frame/r1", Replay::FromSnapshot, (1, 6, 2), Some(1_795_366_495_575));
     assert_eq!(aborted.content.frames_aborted, 1);
+    let finding = aborted.findings.iter().find(|finding| finding.code == "frame-aborted").unwrap();
+    assert_eq!((finding.positions[0].first, finding.positions[0].last), (21, 23));
     let bad = check("aurora-bad-md5/r1", Replay::Fatal, (0, 2, 0), None);
     assert_eq!((bad.content.md5_mismatches, bad.content.fatal_at), (1, Some(11)));
     assert_eq!(codes(&bad), ["frame-md5"]);

@@ -101,7 +101,7 @@ fn what_is_written_is_restored_and_a_library_agrees() {
     let mut keys = Vec::new();
     while let Some((key, value)) = iterator.next() {
         firstlight::replog::decode(&value).unwrap();
-        keys.push(String::from_utf8(key.to_vec()).unwrap());
+        keys.push(String::from_utf8(key.clone()).unwrap());
     }
     assert_eq!(keys.len(), 1 + 51 + 1);
     assert_eq!((keys[0].as_str(), keys[1].as_str()), ("0000000000", "0000000011"));
@@ -166,6 +166,23 @@ fn a_broken_frame_kills_schedulers_only() {
     let summary = inspect(&Directory::new(temp.path())).summary;
     assert!(summary.mesos_view.opens);
     assert_eq!((summary.content.replay, summary.content.md5_mismatches), (Replay::Fatal, 1), "{:#?}", summary.findings);
+}
+
+#[test]
+fn an_incomplete_only_snapshot_starts_an_empty_cluster() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut payloads = firstlight::aurora::log_entry::split_into_frames(&[7; 900], 400);
+    payloads.pop();
+    payloads.push(vec![0x02, 0, 3, 1, 0]);
+    initialize(temp.path()).unwrap();
+    let (mut store, _) = ReplicaStore::open(temp.path()).unwrap();
+    for (position, bytes) in (1..).zip(&payloads) {
+        let (action, _) = append(position, bytes.len(), Some(true));
+        store.write_action(&action, bytes).unwrap();
+    }
+    let summary = inspect(&Directory::new(temp.path())).summary;
+    assert_eq!((summary.content.replay, summary.content.frames_aborted), (Replay::EmptyByLoss, 1));
+    assert!(summary.has("snapshot-incomplete"));
 }
 
 const CHILD: &str = "FIRSTLIGHT_TEST_LOCK_DIR";

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use firstlight::replog::verdict::{Answer, Answers, Decision, Evidence, Leadership, Mode, Replica, judge};
-use firstlight::replog::{Files, Profile, Source, Summary, content, decode, inspect, inspect_as, key};
+use firstlight::replog::{Files, Profile, Source, Summary, decode, inspect, inspect_as, key};
 use proptest::prelude::*;
 
 use crate::replog::{directory, names};
@@ -104,7 +104,6 @@ proptest! {
     fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
         let _ = decode(&bytes);
         key(&bytes);
-        content::classify(&bytes);
         for name in ["CURRENT", "MANIFEST-000002", "000004.log", "000005.ldb"] {
             let mut files: BTreeMap<String, Vec<u8>> = directory("replicated-log/initialized").files().clone();
             files.insert(name.to_owned(), bytes.clone());

@@ -4,25 +4,26 @@
 //! then a forward iteration that merges all of them. Each stored entry carries whether the library would show it, so
 //! that the caller can tell what Mesos would see from what is really in the files.
 
-use std::cmp::Ordering;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::manifest::{self, TableMeta, Version};
-use super::table::{self, BlockFault, Handle};
+use super::manifest::{self, Version};
+use super::merge::{compare, merge};
+use super::table::{self, Handle};
+use super::tables::{costs, meta_span};
 use super::wal;
 use crate::replog::finding::{Finding, Findings, Severity};
-use crate::replog::positions::{Span, describe, spans_of};
-use crate::replog::record::{self, Key, Record};
+use crate::replog::positions::{Span, spans_of};
+use crate::replog::record::{self, Record};
 use crate::replog::source::{FileEntry, Source, SourceError};
 
 /// One file read into memory. Mesos's tables are 2 to 4 MB and its write-ahead logs a little more than 4 MB plus one
 /// value.
-const FILE_BYTES_MAX: u64 = 256 << 20;
+pub(super) const FILE_BYTES_MAX: u64 = 256 << 20;
 /// Tables and logs read per directory.
-const FILES_MAX: usize = 100_000;
+pub(super) const FILES_MAX: usize = 100_000;
 /// Entries held per directory, about 200 bytes each.
 const ENTRIES_MAX: usize = 10_000_000;
 
@@ -39,7 +40,7 @@ pub enum Profile {
 }
 
 impl Profile {
-    fn snappy(self) -> bool {
+    pub(super) fn snappy(self) -> bool {
         self == Self::Leveldb123
     }
 
@@ -96,13 +97,13 @@ pub(crate) fn open(source: &dyn Source, names: &[FileEntry], profile: Profile, f
     opener.run()
 }
 
-struct Opener<'a> {
-    source: &'a dyn Source,
-    names: &'a [FileEntry],
-    profile: Profile,
-    findings: &'a mut Findings,
-    uncertain: bool,
-    entries_left: usize,
+pub(super) struct Opener<'a> {
+    pub(super) source: &'a dyn Source,
+    pub(super) names: &'a [FileEntry],
+    pub(super) profile: Profile,
+    pub(super) findings: &'a mut Findings,
+    pub(super) uncertain: bool,
+    pub(super) entries_left: usize,
 }
 
 /// Number and kind of a file name, as the library parses it.
@@ -248,7 +249,7 @@ impl Opener<'_> {
     }
 
     /// Something that we could not read: the real status text if the real program could not either.
-    fn unread(&mut self, name: &str, error: &SourceError, code: &str) -> String {
+    pub(super) fn unread(&mut self, name: &str, error: &SourceError, code: &str) -> String {
         self.uncertain = true;
         self.findings.push(
             Finding::new(
@@ -387,7 +388,7 @@ impl Opener<'_> {
         }
     }
 
-    fn take_entry(&mut self) -> bool {
+    pub(super) fn take_entry(&mut self) -> bool {
         if self.entries_left == 0 {
             if !self.uncertain {
                 self.findings.push(Finding::new(
@@ -402,256 +403,6 @@ impl Opener<'_> {
         self.entries_left -= 1;
         true
     }
-
-    /// Runs of the tables that the version names (level 0 one by one, deeper levels joined); tables that it does not
-    /// name only reach `newest`.
-    fn tables(
-        &mut self,
-        version: &Version,
-        created: bool,
-        newest: &mut BTreeMap<Box<[u8]>, Stored>,
-    ) -> Vec<Vec<Stored>> {
-        let mut runs: Vec<Vec<Stored>> = Vec::new();
-        let mut live: Vec<&TableMeta> = version.tables.values().collect();
-        live.sort_by(|a, b| {
-            (a.level, internal_key(&a.smallest))
-                .cmp(&(b.level, internal_key(&b.smallest)))
-                .then(a.number.cmp(&b.number))
-        });
-        let mut joined: Option<u32> = None;
-        for meta in &live {
-            let Some(file) = self.table_file(meta.number) else { continue };
-            let entries = self.table(&file, Some(meta));
-            for stored in &entries {
-                keep_newest(newest, stored);
-            }
-            let shown: Vec<Stored> = entries.into_iter().filter(|stored| stored.shown).collect();
-            match runs.last_mut() {
-                Some(run) if meta.level > 0 && joined == Some(meta.level) => run.extend(shown),
-                _ => runs.push(shown),
-            }
-            joined = Some(meta.level);
-        }
-        let listed: std::collections::BTreeSet<u64> = live.iter().map(|meta| meta.number).collect();
-        let stray: Vec<FileEntry> = self
-            .names
-            .iter()
-            .filter(
-                |file| matches!(parse_name(&file.name), Some((number, FileKind::Table)) if !listed.contains(&number)),
-            )
-            .take(FILES_MAX)
-            .cloned()
-            .collect();
-        for file in stray {
-            let mut entries = self.table(&file, None);
-            self.stray(&file.name, created, &entries);
-            for stored in &mut entries {
-                stored.shown = false;
-                keep_newest(newest, stored);
-            }
-        }
-        runs
-    }
-
-    fn stray(&mut self, name: &str, created: bool, entries: &[Stored]) {
-        let spans = action_spans(entries);
-        let holds =
-            if spans.is_empty() { "no positions".to_owned() } else { format!("positions {}", describe(&spans)) };
-        let finding = if created {
-            Finding::new("table-doomed", Severity::Damage, format!("holds {holds}; opening this directory deletes it"))
-        } else {
-            Finding::new(
-                "table-unreferenced",
-                Severity::Info,
-                format!("holds {holds}; the manifest does not list it, and opening this directory deletes it"),
-            )
-        };
-        self.findings.push(finding.in_file(name).over(&spans));
-    }
-
-    fn table_file(&self, number: u64) -> Option<FileEntry> {
-        let find = |suffix: &str| {
-            let name = format!("{number:06}.{suffix}");
-            self.names.iter().find(|file| file.name == name).cloned()
-        };
-        find("ldb").or_else(|| find("sst"))
-    }
-
-    fn table(&mut self, file: &FileEntry, meta: Option<&TableMeta>) -> Vec<Stored> {
-        let bytes = match self.source.read(&file.name, FILE_BYTES_MAX) {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                self.unread(&file.name, &error, "table-unreadable");
-                return Vec::new();
-            }
-        };
-        let known: Vec<Span> = meta.and_then(meta_span).into_iter().collect();
-        let index = match table::open(&bytes, meta.map_or(bytes.len() as u64, |meta| meta.size)) {
-            Ok(index) => index,
-            Err(text) => {
-                self.findings.push(
-                    Finding::new(
-                        "table-damaged",
-                        Severity::Damage,
-                        format!(
-                            "the whole table is dropped without a word when this log is opened ({text}){}",
-                            costs(&known)
-                        ),
-                    )
-                    .in_file(&file.name)
-                    .over(&known),
-                );
-                return Vec::new();
-            }
-        };
-        let visible = (!index.snappy || self.profile.snappy()) && self.name_known(&file.name);
-        self.index_findings(file, &index, &known);
-        let mut walk = TableWalk {
-            name: file.name.as_str().into(),
-            bytes: &bytes,
-            visible,
-            snappy: index.snappy,
-            previous: known.first().map(|span| span.first),
-            last: known.first().map(|span| span.last),
-            entries: Vec::new(),
-        };
-        for (separator, handle) in &index.blocks {
-            self.block(&mut walk, separator, *handle);
-        }
-        if walk.snappy && !self.profile.snappy() {
-            let spans = action_spans(&walk.entries);
-            self.findings.push(
-                Finding::new(
-                    "table-snappy",
-                    Severity::Damage,
-                    "has blocks compressed with snappy, which Mesos's bundled LevelDB drops without a word; only a Mesos linked to a LevelDB with snappy sees them",
-                )
-                .in_file(&file.name)
-                .over(&spans),
-            );
-        }
-        walk.entries
-    }
-
-    /// The library of before 1.5 does not know tables named `.ldb`.
-    fn name_known(&self, name: &str) -> bool {
-        self.profile != Profile::Leveldb14 || name.rsplit_once('.').is_some_and(|(_, kind)| kind == "sst")
-    }
-
-    fn index_findings(&mut self, file: &FileEntry, index: &table::Index, known: &[Span]) {
-        if !index.checksum_ok {
-            let message = "the checksum of the table's index is wrong; Mesos does not check it";
-            self.findings.push(
-                Finding::new("index-checksum", Severity::Damage, message)
-                    .in_file(&file.name)
-                    .at(index.handle.offset)
-                    .over(known),
-            );
-        }
-        if index.cut {
-            let message = "the table's index ends early: blocks behind that place are dropped without a word";
-            self.findings.push(
-                Finding::new("index-damaged", Severity::Damage, message)
-                    .in_file(&file.name)
-                    .at(index.handle.offset)
-                    .over(known),
-            );
-        }
-    }
-
-    fn block(&mut self, walk: &mut TableWalk<'_>, separator: &[u8], handle: Option<Handle>) {
-        let upper = separator_position(separator).map(|upper| walk.last.map_or(upper, |last| upper.min(last)));
-        let cost = match (walk.previous, upper) {
-            (Some(first), Some(last)) if first <= last => vec![Span { first, last }],
-            _ => Vec::new(),
-        };
-        if let Some(upper) = upper {
-            walk.previous = Some(upper.saturating_add(1));
-        }
-        let fault = match handle {
-            None => Some((0, BlockFault::BadHandle)),
-            Some(handle) => match table::block(walk.bytes, handle) {
-                Err(fault) => Some((handle.offset, fault)),
-                Ok(block) => self.block_entries(walk, handle, &block).map(|fault| (handle.offset, fault)),
-            },
-        };
-        if let Some((offset, fault)) = fault {
-            let (code, what) = describe_fault(fault);
-            let costs = if fault.hides() { costs(&cost) } else { String::new() };
-            self.findings.push(
-                Finding::new(code, Severity::Damage, format!("{what}{costs}"))
-                    .in_file(&walk.name)
-                    .at(offset)
-                    .over(&cost),
-            );
-        }
-    }
-
-    fn block_entries(
-        &mut self,
-        walk: &mut TableWalk<'_>,
-        handle: Handle,
-        block: &table::Block<'_>,
-    ) -> Option<BlockFault> {
-        let shown = walk.visible && (!block.snappy || self.profile.snappy());
-        walk.snappy |= block.snappy;
-        let name = Arc::clone(&walk.name);
-        let entries = &mut walk.entries;
-        let cut = table::entries(&block.bytes, |internal, at, value| {
-            let Some((key, tag)) = internal_key(internal) else { return };
-            if tag & 0xff > 1 || !self.take_entry() {
-                return;
-            }
-            let put = tag & 0xff == 1;
-            entries.push(Stored {
-                key: key.into(),
-                sequence: tag >> 8,
-                shown,
-                record: put.then(|| record::decode(value)),
-                place: if put {
-                    Place::Table { file: Arc::clone(&name), block: handle, at, len: value.len() }
-                } else {
-                    Place::Deleted
-                },
-                file: Arc::clone(&name),
-                offset: handle.offset,
-            });
-        });
-        cut.or_else(|| (!block.checksum_ok).then_some(BlockFault::Checksum))
-    }
-}
-
-struct TableWalk<'a> {
-    name: Arc<str>,
-    bytes: &'a [u8],
-    visible: bool,
-    snappy: bool,
-    /// First position that the next block can hold, and the last of the table, where known.
-    previous: Option<u64>,
-    last: Option<u64>,
-    entries: Vec<Stored>,
-}
-
-fn describe_fault(fault: BlockFault) -> (&'static str, &'static str) {
-    match fault {
-        BlockFault::BadHandle => {
-            ("block-handle", "an index entry does not say where its block is; the block is dropped without a word")
-        }
-        BlockFault::Truncated => ("block-outside", "a block lies outside the file; it is dropped without a word"),
-        BlockFault::BadType => ("block-type", "a block of unknown compression is dropped without a word"),
-        BlockFault::BadSnappy => ("block-snappy", "a block does not decompress and is dropped without a word"),
-        BlockFault::BadContents => {
-            ("block-contents", "a block's restart points are impossible; the block is dropped without a word")
-        }
-        BlockFault::EntryCut => (
-            "block-entry",
-            "an entry of a block is impossible; it and the rest of the block are dropped without a word",
-        ),
-        BlockFault::Checksum => (
-            "block-checksum",
-            "a block's checksum is wrong; Mesos does not check it and takes the changed bytes as they are",
-        ),
-    }
 }
 
 fn batch_finding(name: &str, offset: u64, reason: &str) -> Finding {
@@ -663,43 +414,6 @@ fn batch_finding(name: &str, offset: u64, reason: &str) -> Finding {
     .in_file(name)
     .at(offset)
 }
-
-fn costs(spans: &[Span]) -> String {
-    if spans.is_empty() { String::new() } else { format!("; it may cost positions {}", describe(spans)) }
-}
-
-/// User key and tag of an internal key.
-fn internal_key(internal: &[u8]) -> Option<(&[u8], u64)> {
-    let (key, tag) = internal.split_at_checked(internal.len().checked_sub(8)?)?;
-    tag.try_into().ok().map(|tag| (key, u64::from_le_bytes(tag)))
-}
-
-/// The positions between a table's smallest and largest key.
-fn meta_span(meta: &TableMeta) -> Option<Span> {
-    let first = separator_position(&meta.smallest)?;
-    let last = separator_position(&meta.largest)?;
-    (first <= last).then_some(Span { first, last })
-}
-
-/// The position up to which an internal key separates; the metadata key counts as position 0, a key that the library
-/// shortened stands for the first position that sorts after it.
-fn separator_position(internal: &[u8]) -> Option<u64> {
-    let (key, _) = internal_key(internal)?;
-    match record::key(key) {
-        Key::Metadata => Some(0),
-        Key::Position(position) | Key::Wrapped(position) => Some(position),
-        Key::Foreign if key.len() < 10 && key.iter().all(u8::is_ascii_digit) => {
-            let mut padded = key.to_vec();
-            padded.resize(10, b'0');
-            match record::key(&padded) {
-                Key::Position(position) => Some(position),
-                _ => Some(0),
-            }
-        }
-        Key::Foreign => None,
-    }
-}
-
 pub(crate) fn action_spans(entries: &[Stored]) -> Vec<Span> {
     let mut positions: Vec<u64> = entries
         .iter()
@@ -712,7 +426,7 @@ pub(crate) fn action_spans(entries: &[Stored]) -> Vec<Span> {
     spans_of(positions)
 }
 
-fn keep_newest(newest: &mut BTreeMap<Box<[u8]>, Stored>, stored: &Stored) {
+pub(super) fn keep_newest(newest: &mut BTreeMap<Box<[u8]>, Stored>, stored: &Stored) {
     match newest.get(&stored.key) {
         Some(held) if held.sequence > stored.sequence || held.sequence == stored.sequence && held.shown => {}
         _ => {
@@ -730,42 +444,6 @@ pub(crate) fn value(source: &dyn Source, stored: &Stored) -> Option<Vec<u8>> {
             let bytes = source.read_at(file, block.offset, block.size.checked_add(table::TRAILER)?).ok()?;
             let block = table::block(&bytes, Handle { offset: 0, size: block.size }).ok()?;
             block.bytes.get(*at..at.checked_add(*len)?).map(<[u8]>::to_vec)
-        }
-    }
-}
-
-/// Order of internal keys: user key ascending, sequence descending.
-fn compare(a: &Stored, b: &Stored) -> Ordering {
-    let put = |stored: &Stored| !matches!(stored.place, Place::Deleted);
-    a.key.cmp(&b.key).then(b.sequence.cmp(&a.sequence)).then(put(b).cmp(&put(a)))
-}
-
-/// A forward iteration over all runs, as the library's merging and database iterators do it: a key that does not sort
-/// after the one before it is hidden.
-fn merge(runs: Vec<Vec<Stored>>, last_sequence: u64) -> Vec<Stored> {
-    let mut runs: Vec<VecDeque<Stored>> =
-        runs.into_iter().map(|run| run.into_iter().filter(|stored| stored.shown).collect()).collect();
-    let mut out = Vec::new();
-    let mut hidden_up_to: Option<Box<[u8]>> = None;
-    loop {
-        let mut best: Option<(usize, &Stored)> = None;
-        for (at, run) in runs.iter().enumerate() {
-            if let Some(front) = run.front()
-                && best.is_none_or(|(_, held)| compare(front, held) == Ordering::Less)
-            {
-                best = Some((at, front));
-            }
-        }
-        let best = best.map(|(at, _)| at);
-        let Some(stored) = best.and_then(|at| runs.get_mut(at)).and_then(VecDeque::pop_front) else { return out };
-        if stored.sequence > last_sequence {
-            continue;
-        }
-        if matches!(stored.place, Place::Deleted) {
-            hidden_up_to = Some(stored.key);
-        } else if hidden_up_to.as_ref().is_none_or(|hidden| stored.key > *hidden) {
-            hidden_up_to = Some(stored.key.clone());
-            out.push(stored);
         }
     }
 }

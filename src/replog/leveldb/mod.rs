@@ -9,7 +9,9 @@ mod bytes;
 mod db;
 mod encode;
 mod manifest;
+mod merge;
 mod table;
+mod tables;
 mod wal;
 
 pub use db::Profile;
