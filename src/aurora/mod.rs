@@ -1,11 +1,17 @@
 //! Aurora: its Thrift forms, its API and its backups.
 //!
-//! Everything but `client` is pure: functions over bytes and values without clock, network, files or randomness.
+//! Everything but [`client`] is pure: functions over bytes and values without clock, network, files or randomness.
 
+pub mod api;
+pub mod client;
+pub mod flags;
+pub mod leader;
 pub mod log_entry;
 pub mod schema;
+pub mod secret;
 pub mod snapshot;
 pub mod tbinary;
 pub mod tjson;
 pub mod types;
 pub mod value;
+pub mod vars;
