@@ -3,6 +3,7 @@
 pub mod aurora;
 pub mod engine;
 pub mod inventory;
+pub mod journal;
 pub mod logscan;
 pub mod practice;
 pub mod replog;

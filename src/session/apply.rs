@@ -95,7 +95,8 @@ impl State {
             overrides: Vec::new(),
             drift: Vec::new(),
             held: false,
-            seq: 0,
+            // The event that opened it: numbers are those of the journal.
+            seq: 1,
             at,
             next_attempt: 1,
         }

@@ -2,6 +2,7 @@
 
 mod aurora_backup;
 mod aurora_codec;
+mod journal;
 mod logscan;
 mod replog;
 mod replog_store;
