@@ -21,7 +21,7 @@ use crate::runbook::{
 /// # Errors
 /// Everything that is wrong with it.
 pub fn load_inventory(name: &str, bytes: &[u8]) -> Result<Inventory, Problems> {
-    let Document { node, value, shape } = read(name, bytes, "an inventory", &inventory_schema())?;
+    let Document { node, value, shape } = read(name, bytes, "an inventory", inventory_schema())?;
     let mut checker = Checker::new(name, &node);
     let inventory = match serde_json::from_value::<RawInventory>(value) {
         Ok(raw) => Some(inventory(&mut checker, raw)),

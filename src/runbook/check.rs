@@ -38,7 +38,7 @@ const GATE_WITHIN_MS: u64 = 60_000;
 /// Age after which evidence does not count where a gate names none, in milliseconds.
 const GATE_VALID_FOR_MS: u64 = 60_000;
 /// The reason for no undo of a step whose actions change nothing.
-const CHANGES_NOTHING: &str = "it changes nothing";
+pub(crate) const CHANGES_NOTHING: &str = "it changes nothing";
 
 /// A document that was read, as far as its shape goes.
 pub(crate) struct Document {
@@ -63,11 +63,12 @@ pub(crate) fn read(file: &str, bytes: &[u8], what: &str, schema: &serde_json::Va
     let path = DocPath::root().key("format");
     let format = value.get("format");
     if format.and_then(serde_json::Value::as_u64) != Some(raw::FORMAT) && value.is_object() {
+        let newer = format.and_then(serde_json::Value::as_u64).is_some_and(|format| format > raw::FORMAT);
         let message = match format {
             None => "`format` is missing".to_owned(),
-            Some(format) => format!("this is {what} of format {format}, which this version does not read"),
+            Some(format) => format!("this is {what} of format {format}; this version reads format {}", raw::FORMAT),
         };
-        let suggestion = Some(format!("write `format: {}`", raw::FORMAT));
+        let suggestion = (!newer).then(|| format!("write `format: {}`", raw::FORMAT));
         return Err(problem(node.nearest(&path).place, path, message, suggestion));
     }
     let shape = shape::check(file, schema, &mut value, &node);
@@ -79,7 +80,7 @@ pub(crate) fn read(file: &str, bytes: &[u8], what: &str, schema: &serde_json::Va
 /// # Errors
 /// Everything that is wrong with it.
 pub fn load_runbook(name: &str, bytes: &[u8]) -> Result<Runbook, Problems> {
-    let Document { node, value, shape } = read(name, bytes, "a runbook", &runbook_schema())?;
+    let Document { node, value, shape } = read(name, bytes, "a runbook", runbook_schema())?;
     let mut checker = Checker::new(name, &node);
     let runbook = match serde_json::from_value::<RawRunbook>(value) {
         Ok(raw) => {

@@ -7,7 +7,10 @@
 //! data in `runbooks/`.
 
 pub(crate) mod check;
+mod describe;
+pub mod embedded;
 pub mod kind;
+pub mod lint;
 pub mod locate;
 pub mod model;
 mod names;

@@ -338,6 +338,10 @@ impl<'a> Names<'a, '_> {
         for part in &parts {
             if let Part::Placeholder(name) = part {
                 self.name(name, path, scope, asked);
+                if shell && self.is_secret(name) {
+                    let suggestion = Some("give it to the program through `env`".to_owned());
+                    (self.report)(path, format!("`{name}` is a secret; a shell line is seen by others"), suggestion);
+                }
             }
         }
     }
@@ -375,6 +379,15 @@ impl<'a> Names<'a, '_> {
                 let suggestion = did_you_mean(root, ROOTS);
                 (self.report)(path, format!("`{name}` is not defined: there is no `{root}`"), suggestion);
             }
+        }
+    }
+
+    fn is_secret(&self, name: &Name) -> bool {
+        match name.parts().as_slice() {
+            ["inputs", id, ..] => {
+                self.inputs.get(&InputId::from(*id)).is_some_and(|(_, input)| input.kind == InputKind::Secret)
+            }
+            _ => false,
         }
     }
 

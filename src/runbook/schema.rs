@@ -4,19 +4,27 @@
 //! One change to what the derive makes: a key that may be left out may not be there without a value, so
 //! `null` is nowhere allowed. A key with nothing behind it is nearly always something forgotten.
 
+use std::sync::LazyLock;
+
 use schemars::{Schema, SchemaGenerator, generate::SchemaSettings, transform::transform_subschemas};
 use serde_json::Value;
 
 use super::raw::{RawInventory, RawRunbook};
 
+static RUNBOOK: LazyLock<Value> =
+    LazyLock::new(|| finish(generator().into_root_schema_for::<RawRunbook>(), "Firstlight runbook, format 1"));
+
+static INVENTORY: LazyLock<Value> =
+    LazyLock::new(|| finish(generator().into_root_schema_for::<RawInventory>(), "Firstlight inventory, format 1"));
+
 /// The schema of a runbook, format 1.
-pub fn runbook_schema() -> Value {
-    finish(generator().into_root_schema_for::<RawRunbook>(), "Firstlight runbook, format 1")
+pub fn runbook_schema() -> &'static Value {
+    &RUNBOOK
 }
 
 /// The schema of an inventory, format 1.
-pub fn inventory_schema() -> Value {
-    finish(generator().into_root_schema_for::<RawInventory>(), "Firstlight inventory, format 1")
+pub fn inventory_schema() -> &'static Value {
+    &INVENTORY
 }
 
 /// The text of a schema file: pretty JSON with a line end.

@@ -291,3 +291,143 @@ fn scalar(name: &Name, lookup: &dyn Lookup) -> Result<String, RenderError> {
 fn shown(name: &Name, lookup: &dyn Lookup) -> String {
     scalar(name, lookup).unwrap_or_else(|_| format!("<{name}>"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, process::Command};
+
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    struct Values(BTreeMap<String, Value>);
+
+    impl Lookup for Values {
+        fn get(&self, path: &[&str]) -> Result<Value, LookupError> {
+            self.0.get(&path.join(".")).cloned().ok_or(LookupError::Undefined)
+        }
+    }
+
+    fn values(pairs: &[(&str, Value)]) -> Values {
+        Values(pairs.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect())
+    }
+
+    #[test]
+    fn texts_are_taken_apart_and_put_together() {
+        let lookup = values(&[
+            ("a.b", json!("{{ a.c }}")),
+            ("a.c", json!(8081)),
+            ("a.list", json!([1])),
+            ("a.map", json!({})),
+            ("a.null", json!(null)),
+            ("a.true", json!(true)),
+        ]);
+        let table: &[(&str, Result<&str, &str>)] = &[
+            ("plain }} text", Ok("plain }} text")),
+            ("{{a.b}}/{{  a.c  }}", Ok("{{ a.c }}/8081")),
+            (r"\{{ a.b }} {{ a.true }}", Ok("{{ a.b }} true")),
+            ("{{ a.list }}", Err("`a.list` is a list, not a single value; name one of its members")),
+            ("{{ a.map }}", Err("`a.map` is a map, not a single value; name one of its members")),
+            ("{{ a.null }}", Err("`a.null` is empty, not a single value; name one of its members")),
+            ("{{ a.x }}", Err("`a.x` is not defined")),
+            (
+                "{{ a }}",
+                Err("`a` is not a name such as `inputs.backup`; nothing but a name may stand between the braces"),
+            ),
+            (
+                "{{ a.b | upper }}",
+                Err(
+                    "`a.b | upper` is not a name such as `inputs.backup`; nothing but a name may stand between the braces",
+                ),
+            ),
+            (
+                "{{ a..b }}",
+                Err("`a..b` is not a name such as `inputs.backup`; nothing but a name may stand between the braces"),
+            ),
+            ("x {{ a.b", Err(r"`{{` without `}}`; write `\{{` for the braces themselves")),
+        ];
+        for (text, expected) in table {
+            let found = render(&Text::from(*text), &lookup).map_err(|error| error.to_string());
+            let expected = expected.map(str::to_owned).map_err(str::to_owned);
+            assert_eq!(found, expected, "{text}");
+        }
+        assert_eq!(render_known(&Text::from("{{ a.x }} {{ a.c }} {{ a.list }}"), &lookup), "<a.x> 8081 <a.list>");
+    }
+
+    #[test]
+    fn a_condition_is_decided_by_what_is_known() {
+        let lookup = values(&[("a.b", json!("yes"))]);
+        let is = |name: &str, value: &str| Condition::Is {
+            text: Text(format!("{{{{ a.{name} }}}}")),
+            values: vec![Text::from(value)],
+        };
+        let unknown = || is("x", "yes");
+        let holds = |condition: Condition| holds(&condition, Mode::Training, &lookup).ok();
+        assert_eq!(holds(is("b", "yes")), Some(true));
+        assert_eq!(holds(unknown()), None);
+        assert_eq!(holds(Condition::All(vec![unknown(), is("b", "no")])), Some(false));
+        assert_eq!(holds(Condition::All(vec![unknown(), is("b", "yes")])), None);
+        assert_eq!(holds(Condition::Any(vec![unknown(), is("b", "yes")])), Some(true));
+        assert_eq!(holds(Condition::Any(vec![unknown(), is("b", "no")])), None);
+        assert_eq!(holds(Condition::Not(Box::new(Condition::Mode(Mode::Recovery)))), Some(true));
+    }
+
+    fn through_a_shell(value: &str) -> String {
+        let lookup = values(&[("a.b", json!(value))]);
+        let line = render_shell(&ShellText::from("printf %s x{{ a.b }}; printf %s $(printf %s .)"), &lookup).unwrap();
+        let output = Command::new("/bin/sh").args(["-c", &line]).output().unwrap();
+        assert!(output.status.success(), "{line}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    #[test]
+    fn nasty_values_stay_one_word() {
+        let nasty = [
+            "",
+            " ",
+            "a b",
+            "'",
+            "\"",
+            "\\",
+            "$(touch x)",
+            "`touch x`",
+            "$HOME",
+            "; rm -rf /",
+            "a\nb",
+            "*",
+            "~",
+            "!x",
+            "#",
+            "-n",
+            "'; echo 'x",
+            "\u{1b}[31m",
+            "é…\u{27e6}",
+            "a=b",
+            "{a,b}",
+            "\t",
+            "\\\n",
+            "'\\''",
+        ];
+        for value in nasty {
+            assert_eq!(through_a_shell(value), format!("x{value}."), "{value:?}");
+        }
+        let lookup = values(&[("a.b", json!("a\0b"))]);
+        let error = render_shell(&ShellText::from("echo {{ a.b }}"), &lookup).unwrap_err();
+        assert_eq!(error, RenderError::Nul { name: "a.b".to_owned() });
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn any_value_stays_one_word(value in "[^\0]{0,40}") {
+            prop_assert_eq!(through_a_shell(&value), format!("x{value}."));
+        }
+
+        #[test]
+        fn any_text_is_taken_apart_or_refused(text in "([{}\\\\ .a-b]|\\{\\{|\\}\\}){0,20}") {
+            let _ = parse(&text);
+        }
+    }
+}

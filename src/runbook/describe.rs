@@ -1,0 +1,307 @@
+//! One line for a kind: the exact command, request or look, as a person would say it.
+//!
+//! Used wherever a kind is shown: before it runs, in the plan, in the report. What is shown is what
+//! runs; texts that are not rendered yet are shown as they are.
+
+use std::collections::BTreeMap;
+
+use super::{
+    kind::{
+        Aurora, Command, Files, Flags, Http, Kind, Leader, LogLines, Method, Port, Presence, Process, Replica,
+        ReplicaStatus, Serverset, Service, UndoWhat, Vars, Zookeeper,
+    },
+    model::HostName,
+    template::{self, Lookup, LookupError},
+    text::Text,
+};
+use crate::inventory::Inventory;
+
+/// One line for a kind. A service is named only; [`describe_on`] shows its commands.
+pub fn describe(kind: &Kind) -> String {
+    match kind {
+        Kind::Command(command) => describe_command(command),
+        Kind::Service(service) => describe_service(service),
+        Kind::Flags(flags) => describe_flags(flags),
+        Kind::Files(files) => describe_files(files),
+        Kind::Http(http) => describe_http(http),
+        Kind::Zookeeper(zookeeper) => describe_zookeeper(zookeeper),
+        Kind::Wait(wait) => format!("wait {}", wait.r#for),
+        Kind::Process(process) => describe_process(process),
+        Kind::Port(Port::Open(at)) => format!("{at} accepts connections"),
+        Kind::Port(Port::Closed(at)) => format!("{at} refuses connections"),
+        Kind::LogLines(lines) => describe_log_lines(lines),
+        Kind::Undo(UndoWhat::Everything) => "undo everything that this session changed, newest first".to_owned(),
+        Kind::Aurora(aurora) => describe_aurora(aurora),
+        Kind::Vars(vars) => describe_vars(vars),
+        Kind::Serverset(serverset) => describe_serverset(serverset),
+        Kind::Leader(leader) => describe_leader(leader),
+        Kind::Replica(replica) => describe_replica(replica),
+        Kind::Backups(backups) => format!("decode every backup in {}", backups.dir),
+        Kind::Backup(backup) => {
+            let digest = backup.sha256.as_ref().map(|sha256| format!(", SHA-256 {sha256}"));
+            let age = backup.max_age.as_ref().map(|age| format!(", stale past {age}"));
+            format!("backup {} decodes{}{}", backup.path, digest.unwrap_or_default(), age.unwrap_or_default())
+        }
+        Kind::Master(master) => {
+            let registered = match master.registered {
+                Some(true) => ", a scheduler must be registered",
+                Some(false) => ", no scheduler may be registered",
+                None => "",
+            };
+            let since = master.since.as_ref().map(|since| format!(", compared with `{since}`"));
+            format!("GET {}/state{registered}{}", master.url, since.unwrap_or_default())
+        }
+        Kind::Verdict(verdict) => format!("judge the log from `{}`, quorum {}", verdict.replicas, verdict.quorum),
+    }
+}
+
+/// One line for a kind on a host; a service with the commands that the inventory has for it.
+pub fn describe_on(kind: &Kind, inventory: &Inventory, host: &HostName) -> String {
+    describe_with(kind, inventory, Some(host))
+}
+
+/// As [`describe_on`], for a host that may not be known yet.
+pub(super) fn describe_with(kind: &Kind, inventory: &Inventory, host: Option<&HostName>) -> String {
+    let Kind::Service(service) = kind else { return describe(kind) };
+    let Some(templates) = inventory.services.get(service.service().as_str()) else { return describe(kind) };
+    let lookup = HostLookup { inventory, host };
+    let line = |argv: &[Text]| -> String {
+        let words: Vec<String> = argv.iter().map(|text| template::render_known(text, &lookup)).collect();
+        command_line(words.iter().map(String::as_str))
+    };
+    match service {
+        Service::Start(_) => line(&templates.start),
+        Service::Stop(_) => line(&templates.stop),
+        Service::Restart(_) => format!("{} && {}", line(&templates.stop), line(&templates.start)),
+        Service::Running(_) => format!("{} (exits 0)", line(&templates.status)),
+        Service::Stopped(_) => format!("{} (exits 3)", line(&templates.status)),
+    }
+}
+
+/// What the inventory knows of one host: `cluster.*` and `host.*`.
+#[derive(Debug, Clone, Copy)]
+pub struct HostLookup<'a> {
+    /// The inventory.
+    pub inventory: &'a Inventory,
+    /// The host; `host.*` has no values yet without one.
+    pub host: Option<&'a HostName>,
+}
+
+impl Lookup for HostLookup<'_> {
+    fn get(&self, path: &[&str]) -> Result<serde_json::Value, LookupError> {
+        match path {
+            ["cluster", var] => self.inventory.cluster_var(var).ok_or(LookupError::Undefined),
+            ["host", var] => {
+                let host = self.host.ok_or(LookupError::NotYet)?;
+                self.inventory.host_var(host, var).ok_or(LookupError::Undefined)
+            }
+            _ => Err(LookupError::NotYet),
+        }
+    }
+}
+
+/// Words as a line that a POSIX shell reads as these words.
+fn command_line<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    // A name that is not known yet stands for a word, not for a redirection.
+    let unknown = |word: &str| word.starts_with('<') && word.ends_with('>') && word.contains('.');
+    let quoted = words.map(|word| match template::quote(word) {
+        Some(quoted) if !unknown(word) => quoted,
+        _ => word.to_owned(),
+    });
+    quoted.collect::<Vec<_>>().join(" ")
+}
+
+fn describe_command(command: &Command) -> String {
+    let mut line = match &command.shell {
+        Some(shell) => shell.as_str().trim_end().to_owned(),
+        None => command_line(command.argv.iter().map(Text::as_str)),
+    };
+    let env: Vec<String> = command.env.iter().map(|(name, value)| format!("{name}={}", quoted(value))).collect();
+    if !env.is_empty() {
+        line = format!("{} {line}", env.join(" "));
+    }
+    if let Some(cwd) = &command.cwd {
+        line = format!("cd {} && {line}", quoted(cwd));
+    }
+    line
+}
+
+fn quoted(text: &Text) -> String {
+    command_line(std::iter::once(text.as_str()))
+}
+
+fn describe_service(service: &Service) -> String {
+    match service {
+        Service::Start(name) => format!("start service {name}"),
+        Service::Stop(name) => format!("stop service {name}"),
+        Service::Restart(name) => format!("restart service {name}"),
+        Service::Running(name) => format!("service {name} runs"),
+        Service::Stopped(name) => format!("service {name} does not run"),
+    }
+}
+
+fn flag_list(set: &BTreeMap<String, Text>, unset: &[String], without: &str) -> String {
+    let set = set.iter().map(|(flag, value)| format!("-{flag}={value}"));
+    let unset = unset.iter().map(|flag| format!("{without} -{flag}"));
+    set.chain(unset).collect::<Vec<_>>().join(", ")
+}
+
+fn describe_flags(flags: &Flags) -> String {
+    match flags {
+        Flags::Edit { file, set, unset, keep } => {
+            let keep = keep.as_ref().map(|keep| format!("; the original is kept as {keep}"));
+            format!("in {file}: {}{}", flag_list(set, unset, "remove"), keep.unwrap_or_default())
+        }
+        Flags::Restore { file, keep, .. } => format!("put {keep} back as {file}"),
+        Flags::File { file, has, has_not } => format!("{file} has {}", flag_list(has, has_not, "no")),
+        Flags::Running { service, has, has_not, .. } => {
+            format!("{service} was started with {}", flag_list(has, has_not, "no"))
+        }
+    }
+}
+
+fn describe_files(files: &Files) -> String {
+    match files {
+        Files::MoveAside { path, to } => match to {
+            Some(to) => format!("move {path} aside to {to}"),
+            None => format!("move {path} aside"),
+        },
+        Files::MoveBack { from, to } => format!("move {from} back to {to}"),
+        Files::Remove { path, only_if_sha256 } => {
+            let only = only_if_sha256.as_ref().map(|sha256| format!(" if its SHA-256 is {sha256}"));
+            format!("remove {path}{}", only.unwrap_or_default())
+        }
+        Files::Copy { from, from_host, to, sha256 } => {
+            let host = from_host.as_ref().map(|host| format!("{host}:")).unwrap_or_default();
+            let digest = sha256.as_ref().map(|sha256| format!(", SHA-256 {sha256}"));
+            format!("copy {host}{from} to {to}{}", digest.unwrap_or_default())
+        }
+        Files::Exists { path } => format!("{path} is there"),
+        Files::Absent { path } => format!("{path} is not there"),
+        Files::Same { path, sha256 } => format!("{path} has SHA-256 {sha256}"),
+    }
+}
+
+fn describe_http(http: &Http) -> String {
+    let method = match http.method {
+        Method::Get => "GET",
+        Method::Post => "POST",
+        Method::Put => "PUT",
+        Method::Delete => "DELETE",
+    };
+    let status: Vec<String> = match http.status.as_slice() {
+        [] => vec!["200".to_owned()],
+        several => several.iter().map(u16::to_string).collect(),
+    };
+    let contains = http.contains.as_ref().map(|text| format!(" with \"{text}\"")).unwrap_or_default();
+    format!("{method} {} answers {}{contains}", http.url, status.join(" or "))
+}
+
+fn describe_zookeeper(zookeeper: &Zookeeper) -> String {
+    let exists = match zookeeper.exists {
+        Some(true) => "is there",
+        Some(false) => "is not there",
+        None => "is read",
+    };
+    format!("{} {exists} in ZooKeeper at {}", zookeeper.path, zookeeper.connect)
+}
+
+fn describe_process(process: &Process) -> String {
+    match process {
+        Process::Present(service) => format!("a process of {service} is there"),
+        Process::Absent(service) => format!("no process of {service} is there"),
+        Process::AbsentEverywhere { service, group } => {
+            format!("no process of {service} is there on any host of {group}")
+        }
+    }
+}
+
+fn describe_log_lines(lines: &LogLines) -> String {
+    let what = match &lines.contains {
+        Some(text) => format!("lines with \"{text}\""),
+        None => "known lines".to_owned(),
+    };
+    let since = lines.since.as_ref().map(|since| format!(" since {since}")).unwrap_or_default();
+    let bounds = match (lines.at_least, lines.at_most) {
+        (None, None) => String::new(),
+        (Some(least), None) => format!(", at least {least}"),
+        (None, Some(most)) => format!(", at most {most}"),
+        (Some(least), Some(most)) => format!(", {least} to {most}"),
+    };
+    format!("count {what} of {}{since}{bounds}", lines.file)
+}
+
+fn describe_aurora(aurora: &Aurora) -> String {
+    match aurora {
+        Aurora::Stage { url, cluster, backup } => format!("{url}/api stageRecovery({backup}) in {cluster}"),
+        Aurora::Unload { url, cluster } => format!("{url}/api unloadRecovery() in {cluster}"),
+        Aurora::DeleteStaged { url, cluster, tasks } => {
+            format!("{url}/api deleteRecoveryTasks({tasks}) in {cluster}")
+        }
+        Aurora::Commit { url, cluster, tasks } => {
+            format!("{url}/api commitRecovery() in {cluster}, {tasks} tasks staged")
+        }
+        Aurora::Backup { url, cluster } => format!("{url}/api performBackup() in {cluster}"),
+        Aurora::Staged { url, cluster, tasks } => {
+            format!("{url}/api queryRecovery() in {cluster}{}", tasks_wanted(tasks.as_ref()))
+        }
+        Aurora::Ready { url, cluster, tasks } => {
+            format!("{url}/api answers reads in {cluster}{}", tasks_wanted(tasks.as_ref()))
+        }
+    }
+}
+
+fn tasks_wanted(tasks: Option<&Text>) -> String {
+    tasks.map(|tasks| format!(", {tasks} tasks")).unwrap_or_default()
+}
+
+fn describe_vars(vars: &Vars) -> String {
+    let list = |pairs: &BTreeMap<String, Text>, between: &str| {
+        pairs.iter().map(|(name, value)| format!("{name} = {value}")).collect::<Vec<_>>().join(between)
+    };
+    let parts: Vec<String> =
+        [list(&vars.has, ", "), list(&vars.any, " or ")].into_iter().filter(|part| !part.is_empty()).collect();
+    format!("GET {}/vars: {}", vars.url, parts.join(", "))
+}
+
+fn describe_serverset(serverset: &Serverset) -> String {
+    let member = serverset.member.as_ref().map_or("a member", Text::as_str);
+    let is = match serverset.is {
+        Presence::Present => "is advertised",
+        Presence::Absent => "is not advertised",
+        Presence::Only => "is the only one advertised",
+    };
+    format!("{member} {is} under {} in ZooKeeper at {}", serverset.path, serverset.connect)
+}
+
+fn describe_leader(leader: &Leader) -> String {
+    let ways = match (&leader.log_var, &leader.connect) {
+        (Some(_), Some(_)) => "/vars, the logs and ZooKeeper",
+        (Some(_), None) => "/vars and the logs",
+        (None, Some(_)) => "/vars and ZooKeeper",
+        (None, None) => "/vars",
+    };
+    let is = leader.is.as_ref().map(|host| format!(", must be {host}")).unwrap_or_default();
+    let prepared = if leader.prepared { " prepared" } else { "" };
+    format!("who is the{prepared} leader among {}, by {ways}{is}", leader.among)
+}
+
+fn describe_replica(replica: &Replica) -> String {
+    let status = replica.status.map(|status| match status {
+        ReplicaStatus::Empty => "status EMPTY".to_owned(),
+        ReplicaStatus::Starting => "status STARTING".to_owned(),
+        ReplicaStatus::Recovering => "status RECOVERING".to_owned(),
+        ReplicaStatus::Voting => "status VOTING".to_owned(),
+    });
+    let wanted = [
+        status,
+        replica.blank.then(|| "no actions".to_owned()),
+        replica.unlocked.then(|| "not locked".to_owned()),
+        replica.sound.then(|| "no damage".to_owned()),
+        replica.snapshot.as_ref().map(|at| format!("newest snapshot of {at} ms")),
+        replica.owner.as_ref().map(|owner| format!("owned by {owner}")),
+    ];
+    let wanted: Vec<String> = wanted.into_iter().flatten().collect();
+    let wanted = if wanted.is_empty() { String::new() } else { format!(": {}", wanted.join(", ")) };
+    format!("read the replica in {}{wanted}", replica.path)
+}
