@@ -2,6 +2,7 @@
 
 pub mod aurora;
 pub mod engine;
+pub mod hosts;
 pub mod inventory;
 pub mod journal;
 pub mod logscan;
