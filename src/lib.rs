@@ -1,5 +1,6 @@
 //! Firstlight.
 
+pub mod actions;
 pub mod aurora;
 pub mod engine;
 pub mod hosts;

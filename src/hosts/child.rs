@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
     process::Stdio,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -102,20 +102,25 @@ pub struct Ran {
     pub held: bool,
 }
 
-/// Sessions of children that run at the moment, so that they are not taken for a service.
-pub(super) type Sessions = Arc<Mutex<BTreeSet<i32>>>;
+/// Sessions of children that run at the moment, so that they are not taken for a service. One list, because the
+/// process table that it explains is one for all hosts that are this machine.
+static SESSIONS: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
+
+/// The sessions of children that run at the moment.
+pub(super) fn sessions() -> BTreeSet<i32> {
+    SESSIONS.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
 
 /// Runs a program through the stub.
 pub(super) async fn run(
     stub: &Path,
-    sessions: &Sessions,
     run: &Run,
     output: &dyn Output,
     stop: &Stop,
 ) -> Result<Ran, HostError> {
     let mut child = spawn(stub, run)?;
     let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
-    let _listed = pid.map(|pid| Listed::new(sessions, pid.as_raw_nonzero().get()));
+    let _listed = pid.map(|pid| Listed::new(pid.as_raw_nonzero().get()));
     let feeding = child.stdin.take().zip(run.stdin.clone()).map(|(mut pipe, bytes)| {
         tokio::spawn(async move {
             // A program that does not read its input to the end is not an error of ours.
@@ -151,21 +156,18 @@ fn spawn(stub: &Path, run: &Run) -> Result<Child, HostError> {
 }
 
 /// Keeps a session listed while its child runs.
-struct Listed {
-    sessions: Sessions,
-    id: i32,
-}
+struct Listed(i32);
 
 impl Listed {
-    fn new(sessions: &Sessions, id: i32) -> Self {
-        sessions.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
-        Self { sessions: sessions.clone(), id }
+    fn new(id: i32) -> Self {
+        SESSIONS.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
+        Self(id)
     }
 }
 
 impl Drop for Listed {
     fn drop(&mut self) {
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+        SESSIONS.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.0);
     }
 }
 

@@ -15,7 +15,7 @@ use tokio::{
 
 use super::{
     Answer, Attributes, Entry, Host, HostError, Output, Proc, Ran, Run, Stat, Stop, Written,
-    child::{self, Sessions},
+    child,
     disk, processes,
 };
 use crate::{
@@ -28,14 +28,13 @@ use crate::{
 pub struct LocalHost {
     name: HostName,
     stub: PathBuf,
-    sessions: Sessions,
 }
 
 impl LocalHost {
     /// This machine; `stub` is the binary that knows [`super::EXEC_STUB`], the running one if left out.
     pub fn new(name: HostName, stub: Option<&Path>) -> Self {
         let stub = stub.map_or_else(own_binary, Path::to_path_buf);
-        Self { name, stub, sessions: Sessions::default() }
+        Self { name, stub }
     }
 }
 
@@ -69,7 +68,7 @@ impl Host for LocalHost {
     }
 
     async fn exec(&self, run: &Run, output: &dyn Output, stop: &Stop) -> Result<Ran, HostError> {
-        child::run(&self.stub, &self.sessions, run, output, stop).await
+        child::run(&self.stub, run, output, stop).await
     }
 
     async fn read_file(&self, path: &str, limit: u64) -> Result<Vec<u8>, HostError> {
@@ -148,7 +147,7 @@ impl Host for LocalHost {
 
     async fn processes(&self) -> Result<Vec<Proc>, HostError> {
         let mut found = blocking("/proc", |_| processes::all()).await?;
-        let ours = self.sessions.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let ours = child::sessions();
         let own = i32::try_from(std::process::id()).unwrap_or(0);
         found.retain(|process| process.pid != own && !ours.contains(&process.session));
         Ok(found)

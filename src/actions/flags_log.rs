@@ -1,0 +1,65 @@
+//! The flags that a scheduler printed at its newest start, for one that does not stay up.
+//!
+//! Lines `… CommandLine] -name: value`, one a flag, after a line `Parameters:`; flags left at their default are
+//! printed too, with `null` where there is none.
+
+use tokio::io::AsyncReadExt as _;
+
+use crate::hosts::Host;
+
+/// Bytes read from the end of a log; a start prints about 20 kB, and a log may be large.
+const TAIL_BYTES: u64 = 16 * 1024 * 1024;
+/// Bytes of a log read in all to reach its end.
+const READ_BYTES: usize = 256 * 1024;
+
+pub(super) async fn newest_start(host: &dyn Host, path: &str) -> Result<Vec<(String, String)>, String> {
+    let mut reader = host.reader(path).await.map_err(|error| error.to_string())?;
+    let mut tail: Vec<u8> = Vec::new();
+    let mut bytes = vec![0; READ_BYTES];
+    loop {
+        let count = reader.read(&mut bytes).await.map_err(|error| format!("read {path}: {error}"))?;
+        if count == 0 {
+            break;
+        }
+        tail.extend_from_slice(bytes.get(..count).unwrap_or_default());
+        let over = tail.len().saturating_sub(2 * TAIL_BYTES as usize);
+        if over > 0 {
+            tail.drain(..tail.len() - TAIL_BYTES as usize);
+        }
+    }
+    let found = parse(&String::from_utf8_lossy(&tail));
+    if found.is_empty() { Err(format!("{path} shows no start with its flags")) } else { Ok(found) }
+}
+
+/// The flags after the last `Parameters:`; defaults of `null` are left out.
+fn parse(text: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for line in text.lines() {
+        let Some((_, rest)) = line.split_once("CommandLine] ") else { continue };
+        if rest.starts_with("Parameters:") {
+            found.clear();
+        } else if let Some((name, value)) = rest.strip_prefix('-').and_then(|rest| rest.split_once(": ")) {
+            let value = value.trim();
+            if name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && value != "null" {
+                found.push((name.to_owned(), value.to_owned()));
+            }
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_newest_start_counts() {
+        let text = "\
+I1122 16:03:37.689 [main, CommandLine] Parameters: \n\
+I1122 16:03:37.693 [main, CommandLine] -mesos_master_address: old \n\
+I1122 16:03:38.000 [main, Other] -mesos_master_address: noise\n\
+I1122 16:04:37.689 [main, CommandLine] Parameters: \n\
+I1122 16:04:37.693 [main, CommandLine] -mesos_master_address: zk://localhost:1111/mesos \n\
+I1122 16:04:37.694 [main, CommandLine] -thermos_executor_flags: null \n";
+        let wanted = vec![("mesos_master_address".to_owned(), "zk://localhost:1111/mesos".to_owned())];
+        assert_eq!(super::parse(text), wanted);
+    }
+}

@@ -1,0 +1,32 @@
+//! What each kind of action and probe does: one file per kind.
+//!
+//! What belongs here: turning a rendered kind into something done or seen on a host, with an outcome that is true:
+//! done, refused, failed, in doubt, cancelled; holds, fails, unknown. Every kind has a bounded time, can be stopped,
+//! and predicts what it would do by reading only.
+//!
+//! It survives hosts that do not answer, programs that hang, files that others changed, answers that are lost. What is
+//! deliberately absent: retries, waiting between looks, any knowledge of steps, journals or screens.
+
+mod command;
+mod files;
+mod flags;
+mod flags_file;
+mod flags_log;
+mod http;
+mod pause;
+mod port;
+mod process;
+mod run;
+mod scene;
+mod secrets;
+mod service;
+mod sink;
+mod web;
+mod world;
+
+pub use crate::hosts::{Stop, Stopper};
+pub use flags_file::{Edited, FlagsFile, FlagsFileError};
+pub use run::{Prediction, attempt, look, predict};
+pub use secrets::Secrets;
+pub use sink::Sink;
+pub use world::World;

@@ -1,0 +1,83 @@
+//! What one action or look has around it, and how it can end.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{Sink, World};
+use crate::{
+    hosts::{Host, HostError, Stop},
+    runbook::model::HostName,
+    session::{Finding, Known, Outcome, Report},
+};
+
+/// Everything around one action or look.
+pub(super) struct Scene<'a> {
+    pub world: &'a World,
+    pub name: &'a HostName,
+    pub host: Arc<dyn Host>,
+    pub known: &'a Known,
+    pub sink: &'a Sink,
+    pub stop: &'a Stop,
+    pub until: Instant,
+}
+
+impl Scene<'_> {
+    /// The time that is left; never zero, so that a request is at least tried.
+    pub fn left(&self) -> Duration {
+        self.until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))
+    }
+
+    /// The time that is left, at most `longest`.
+    pub fn at_most(&self, longest: Duration) -> Duration {
+        self.left().min(longest)
+    }
+}
+
+/// How an action ends when it is not done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Undone {
+    /// Something that must hold did not; nothing was done.
+    Refused(String),
+    /// It failed, and what it left is known.
+    Failed(String),
+    /// Whether it happened is not known.
+    InDoubt(String),
+    /// It was stopped before it changed anything.
+    Cancelled(String),
+}
+
+/// What an action comes to.
+pub(super) type Acted = Result<Report, Undone>;
+
+impl From<HostError> for Undone {
+    fn from(error: HostError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl From<Undone> for Outcome {
+    fn from(undone: Undone) -> Self {
+        match undone {
+            Undone::Refused(why) => Self::Refused { why },
+            Undone::Failed(why) => Self::Failed { why },
+            Undone::InDoubt(why) => Self::InDoubt { why },
+            Undone::Cancelled(why) => Self::Cancelled { why },
+        }
+    }
+}
+
+/// What a look comes to when it is made with `?`: an error means that it could not be seen.
+pub(super) fn seen(result: Result<Report, String>) -> Report {
+    result.unwrap_or_else(Report::unknown)
+}
+
+/// Holds if `so`, else fails.
+pub(super) fn finding(so: bool) -> Finding {
+    if so { Finding::Holds } else { Finding::Fails }
+}
+
+/// A duration in the words that runbooks use, whole milliseconds.
+pub(super) fn span(time: Duration) -> String {
+    humantime::format_duration(Duration::from_millis(time.as_millis() as u64)).to_string()
+}
