@@ -1,7 +1,9 @@
 //! All integration tests in one binary.
 
 mod aurora_backup;
+mod aurora_client;
 mod aurora_codec;
+mod aurora_judge;
 mod journal;
 mod logscan;
 mod replog;
