@@ -9,7 +9,7 @@ use super::value::{Message, Struct, Value};
 pub const API_PATH: &str = "/api";
 /// TJSON under the name that every release takes and gives back.
 pub const CONTENT_TYPE_TJSON: &str = "application/x-thrift";
-/// TBinary, from 0.16.
+/// `TBinary`, from 0.16.
 pub const CONTENT_TYPE_TBINARY: &str = "application/vnd.apache.thrift.binary";
 /// Presence of this header keeps a scheduler (0.12 and later) from sending the call elsewhere.
 pub const BYPASS_HEADER: &str = "Bypass-Leader-Redirect";

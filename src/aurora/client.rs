@@ -49,8 +49,8 @@ impl Default for ClientOptions {
     fn default() -> Self {
         Self {
             connect_timeout: Duration::from_secs(5),
-            read_timeout: Duration::from_secs(60),
-            total_timeout: Duration::from_secs(300),
+            read_timeout: Duration::from_mins(1),
+            total_timeout: Duration::from_mins(5),
             body_bytes_max: BODY_BYTES_MAX,
             basic_auth: None,
             legacy_session: true,

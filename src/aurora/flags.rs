@@ -1,6 +1,6 @@
 //! Flags of a scheduler: taken from a command line, and what their values mean.
 //!
-//! Pure. The rules are those of the scheduler's own parsers (Twitter commons up to 0.18, JCommander from 0.19): one dash, `-name=value` or
+//! Pure. The rules are those of the scheduler's own parsers (Twitter commons up to 0.18, `JCommander` from 0.19): one dash, `-name=value` or
 //! `-name value`, each at most once, units exactly as they write them. What is refused here a scheduler refuses at its start.
 //!
 //! Deliberately not here: files in which flags are kept, and their quoting.
@@ -13,9 +13,9 @@ use thiserror::Error;
 /// The most flags read from one command line.
 const FLAGS_MAX: usize = 2_000;
 /// Shorter registration delays end a prepared scheduler in the middle of the work; the guide's value is 360 minutes.
-pub const REGISTRATION_DELAY_MIN: Duration = Duration::from_secs(60 * 60);
+pub const REGISTRATION_DELAY_MIN: Duration = Duration::from_hours(1);
 /// Shorter delays let reconciliation begin within a working day.
-pub const RECONCILIATION_DELAY_MIN: Duration = Duration::from_secs(24 * 60 * 60);
+pub const RECONCILIATION_DELAY_MIN: Duration = Duration::from_hours(24);
 
 /// One flag as given.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -325,9 +325,11 @@ impl Release {
         let minor = self.0;
         Some(match name {
             "gc_executor_path" | "executor_gc_interval" => minor <= 8,
-            "reconciliation_initial_delay" | "reconciliation_explicit_interval" | "reconciliation_implicit_interval" => minor >= 9,
-            "reconciliation_schedule_spread" => minor >= 9,
-            "reconciliation_explicit_batch_size" | "reconciliation_explicit_batch_interval" => minor >= 14,
+            "reconciliation_initial_delay"
+            | "reconciliation_explicit_interval"
+            | "reconciliation_implicit_interval"
+            | "reconciliation_schedule_spread" => minor >= 9,
+            "reconciliation_explicit_batch_size" | "reconciliation_explicit_batch_interval" | "ip" | "framework_name" => minor >= 14,
             "zk_use_curator" => (14..=18).contains(&minor),
             "zk_connection_timeout" => minor >= 19,
             "use_beta_db_task_store" => (9..=18).contains(&minor),
@@ -335,7 +337,6 @@ impl Release {
             "deflate_snapshots" => minor <= 11,
             "deduplicate_snapshots" => (6..=11).contains(&minor),
             "hostname" => minor >= 7,
-            "ip" | "framework_name" => minor >= 14,
             "mesos_driver" => minor >= 18,
             "mesos_master_address" | "max_registration_delay" | "max_leading_duration" | "native_log_file_path" | "backup_dir"
             | "backup_interval" | "max_saved_backups" | "native_log_quorum_size" | "native_log_zk_group_path" | "cluster_name"

@@ -1,4 +1,4 @@
-//! What Aurora writes into the replicated log: one LogEntry in TBinary for each position, large ones split into frames.
+//! What Aurora writes into the replicated log: one `LogEntry` in `TBinary` for each position, large ones split into frames.
 //!
 //! Belongs here: entries and operations both ways, deflated and deduplicated snapshots, frames and their reassembly by Aurora's rules, and
 //! a look at the first bytes that tells the kind without decoding.
@@ -35,7 +35,7 @@ const DEFLATE_LEVEL: u32 = 3;
 /// Why an entry cannot be read. To a scheduler each of these is fatal.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum LogEntryError {
-    /// Not TBinary.
+    /// Not `TBinary`.
     #[error("the log entry cannot be decoded: {0}")]
     Encoding(#[from] TBinaryError),
     /// Not one of the known entries.

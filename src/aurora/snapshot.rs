@@ -1,6 +1,6 @@
 //! Backup files: what is in one, and whether it may be restored.
 //!
-//! A backup is one bare Snapshot struct in TBinary: no envelope, no version, no checksum, no length. A scheduler stages a file with a flipped
+//! A backup is one bare Snapshot struct in `TBinary`: no envelope, no version, no checksum, no length. A scheduler stages a file with a flipped
 //! byte, with bytes after its end, or of a single zero byte without a word, and committing the last empties the cluster. So this reader asks
 //! for more than the scheduler does: decoded to the closing byte, nothing after it, a time, a writer, texts that are texts, tasks that are whole.
 //!

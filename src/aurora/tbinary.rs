@@ -20,7 +20,7 @@ const VERSION_MASK: u32 = 0xffff_0000;
 /// Elements reserved ahead of reading; more grow as they are really read.
 const RESERVE_MAX: usize = 1024;
 
-/// Why bytes are not TBinary, with the offset where it showed.
+/// Why bytes are not `TBinary`, with the offset where it showed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum TBinaryError {
     /// The bytes end inside a value.

@@ -14,7 +14,7 @@ use std::cmp::Ordering;
 /// the number and the JSON reader itself stops at 128.
 pub const DEPTH_MAX: usize = 32;
 
-/// Wire type of a value; the numbers are TBinary's.
+/// Wire type of a value; the numbers are `TBinary`'s.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum TType {
@@ -61,12 +61,12 @@ impl TType {
         })
     }
 
-    /// TBinary's number.
+    /// `TBinary`'s number.
     pub const fn code(self) -> u8 {
         self as u8
     }
 
-    /// The fewest bytes a value of this type takes in TBinary; what a count is checked against before anything is allocated.
+    /// The fewest bytes a value of this type takes in `TBinary`; what a count is checked against before anything is allocated.
     pub const fn size_min(self) -> usize {
         match self {
             Self::Bool | Self::Byte | Self::Struct => 1,

@@ -1,4 +1,5 @@
 //! Verdicts on recorded and damaged backups; round trips of what the practice cluster writes.
+#![expect(clippy::unwrap_used, reason = "helpers of tests, beside the tests themselves")]
 
 use crate::aurora_codec::data;
 use firstlight::aurora::log_entry::{
@@ -6,21 +7,20 @@ use firstlight::aurora::log_entry::{
 };
 use firstlight::aurora::snapshot::{self, ProblemCode};
 use firstlight::aurora::types::{JobKey, ScheduleStatus, SchedulerMetadata, Snapshot, TaskQuery};
+use firstlight::replog::{ActionKind, inspect};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::io::Read;
 
 fn backup(name: &str) -> Vec<u8> {
     let path = data("backups").join(name);
-    match std::fs::read(&path) {
-        Ok(bytes) => bytes,
-        Err(_) => {
-            let mut plain = Vec::new();
-            let packed = std::fs::File::open(data("backups").join(format!("{name}.gz"))).unwrap();
-            flate2::read::GzDecoder::new(packed).read_to_end(&mut plain).unwrap();
-            plain
-        }
+    if path.exists() {
+        return std::fs::read(&path).unwrap();
     }
+    let mut plain = Vec::new();
+    let packed = std::fs::File::open(data("backups").join(format!("{name}.gz"))).unwrap();
+    flate2::read::GzDecoder::new(packed).read_to_end(&mut plain).unwrap();
+    plain
 }
 
 #[test]
@@ -208,7 +208,7 @@ fn frames_follow_auroras_rules() {
         panic!("no header")
     };
     wrong.push(&LogEntry::Frame(Frame::Header { chunk_count, checksum: vec![0; 16] }).encode()).unwrap();
-    let last = frames[1..].iter().map(|frame| wrong.push(frame)).fold(Ok(Step::default()), |_, step| step);
+    let last = frames[1..].iter().map(|frame| wrong.push(frame)).collect::<Vec<_>>().pop().unwrap();
     assert_eq!(last, Err(LogEntryError::Checksum));
 }
 
@@ -236,6 +236,64 @@ fn operations_read_back() {
     let read: Vec<_> = back.operations().map(Option::unwrap).collect();
     assert_eq!(read, ops);
     assert_eq!(back.schema_version, log_entry::SCHEMA_VERSION);
+}
+
+/// What replaying a recorded replica's log gives: snapshots, transactions, noops, frame sets left out, tasks of the last snapshot, and the
+/// error that ends it.
+#[derive(Debug, Default, PartialEq)]
+struct Replay {
+    snapshots: usize,
+    transactions: usize,
+    noops: usize,
+    aborted: usize,
+    tasks: usize,
+    error: Option<LogEntryError>,
+}
+
+fn replay(name: &str) -> Replay {
+    let directory = crate::replog::directory(name);
+    let inspection = inspect(&directory);
+    let mut found = Replay::default();
+    let mut reassembler = Reassembler::new();
+    for at in inspection.actions().iter().filter(|at| matches!(at.action.kind, Some(ActionKind::Append { .. }))) {
+        let payload = inspection.payload(&directory, at).unwrap();
+        assert_ne!(log_entry::classify(&payload), EntryClass::Unknown, "{name}");
+        let step = match reassembler.push(&payload) {
+            Ok(step) => step,
+            Err(error) => {
+                found.error = Some(error);
+                break;
+            }
+        };
+        found.aborted += usize::from(step.skipped.is_some());
+        match step.entry {
+            None => {}
+            Some(LogEntry::Noop) => found.noops += 1,
+            Some(LogEntry::Transaction(transaction)) => {
+                found.transactions += 1;
+                assert!(transaction.operations().all(|op| op.is_some_and(|op| Op::name_of(op.id()).is_some())), "{name}");
+                assert_eq!(LogEntry::Transaction(transaction).encode().len(), payload.len(), "{name}");
+            }
+            Some(entry) => {
+                found.tasks = entry.into_snapshot().unwrap().unwrap().tasks.map_or(0, |tasks| tasks.len());
+                found.snapshots += 1;
+            }
+        }
+    }
+    found.aborted += usize::from(reassembler.finish().is_some());
+    found
+}
+
+#[test]
+fn recorded_logs_replay() {
+    for (name, expected) in [
+        ("aurora-healthy/r1", Replay { snapshots: 1, transactions: 15, noops: 1, tasks: 37, ..Replay::default() }),
+        ("aurora-aborted-frame/r1", Replay { snapshots: 1, transactions: 6, noops: 2, aborted: 1, tasks: 20_000, ..Replay::default() }),
+        ("aurora-bad-md5/r1", Replay { error: Some(LogEntryError::Checksum), ..Replay::default() }),
+        ("aurora-noops/r1", Replay { noops: 3, ..Replay::default() }),
+    ] {
+        assert_eq!(replay(&format!("aurora-log/{name}")), expected, "{name}");
+    }
 }
 
 proptest! {

@@ -1,4 +1,5 @@
 //! The client against scripted servers on loopback: recorded answers, and servers that misbehave.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests, beside the tests themselves")]
 
 use crate::aurora_codec::data;
 use firstlight::aurora::api::{Commit, Method, is_backup_name};

@@ -1,4 +1,5 @@
 //! Both Thrift forms against every recorded exchange, and against made-up trees and bytes.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests, beside the tests themselves")]
 
 use firstlight::aurora::types::{Response, ResponseCode};
 use firstlight::aurora::value::{Map, Message, MessageKind, Seq, Struct, TType, Value};

@@ -18,7 +18,7 @@ thrift_enum! {
         Warning = 3 "WARNING",
         /// Not allowed.
         AuthFailed = 4 "AUTH_FAILED",
-        /// Somebody else works on the job; named JOB_UPDATING_ERROR from 0.19.
+        /// Somebody else works on the job; named `JOB_UPDATING_ERROR` from 0.19.
         LockError = 5 "LOCK_ERROR",
         /// Not now: this scheduler does not lead, or is not ready. From 0.6.
         ErrorTransient = 6 "ERROR_TRANSIENT",

@@ -43,7 +43,7 @@ thrift_struct! {
         2 lock_token: Option<String>,
     }
 
-    /// Everything a scheduler keeps. A backup file is one of these in TBinary and nothing around it.
+    /// Everything a scheduler keeps. A backup file is one of these in `TBinary` and nothing around it.
     Snapshot {
         /// When it was taken, in milliseconds since the epoch.
         1 timestamp_ms: i64,
