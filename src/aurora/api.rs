@@ -85,7 +85,9 @@ impl Method {
     pub const fn session_arg(self) -> Option<i16> {
         match self {
             Self::StageRecovery | Self::QueryRecovery | Self::DeleteRecoveryTasks => Some(2),
-            Self::CommitRecovery | Self::UnloadRecovery | Self::ListBackups | Self::PerformBackup | Self::Snapshot => Some(1),
+            Self::CommitRecovery | Self::UnloadRecovery | Self::ListBackups | Self::PerformBackup | Self::Snapshot => {
+                Some(1)
+            }
             Self::GetRoleSummary | Self::GetJobSummary | Self::GetTasksWithoutConfigs => None,
         }
     }
@@ -139,7 +141,9 @@ pub fn query_of(args: &Struct) -> TaskQuery {
 /// itself are let through.
 pub fn is_backup_name(name: &str) -> bool {
     let rest = name.strip_prefix(super::snapshot::BACKUP_NAME_PREFIX).unwrap_or_default();
-    !rest.is_empty() && name.len() <= BACKUP_NAME_MAX && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.:-".contains(&byte))
+    !rest.is_empty()
+        && name.len() <= BACKUP_NAME_MAX
+        && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.:-".contains(&byte))
 }
 
 /// What became of a commit.
@@ -167,12 +171,18 @@ pub fn commit_outcome(response: &Response) -> Commit {
     let text = response.text();
     match response.code {
         ResponseCode::Ok => Commit::Committed,
-        ResponseCode::AuthFailed | ResponseCode::InvalidRequest => Commit::NotCommitted { text: format!("{}: {text}", response.code) },
-        ResponseCode::Error | ResponseCode::ErrorTransient if NOT_COMMITTED.contains(&text.trim()) => Commit::NotCommitted { text },
+        ResponseCode::AuthFailed | ResponseCode::InvalidRequest => {
+            Commit::NotCommitted { text: format!("{}: {text}", response.code) }
+        }
+        ResponseCode::Error | ResponseCode::ErrorTransient if NOT_COMMITTED.contains(&text.trim()) => {
+            Commit::NotCommitted { text }
+        }
         ResponseCode::Error
         | ResponseCode::ErrorTransient
         | ResponseCode::Warning
         | ResponseCode::LockError
-        | ResponseCode::Other(_) => Commit::Unknown { why: format!("the scheduler answered {}: {text}", response.code) },
+        | ResponseCode::Other(_) => {
+            Commit::Unknown { why: format!("the scheduler answered {}: {text}", response.code) }
+        }
     }
 }

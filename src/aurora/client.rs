@@ -261,7 +261,10 @@ impl Client {
     }
 
     /// Tasks without the data of their executors.
-    pub async fn get_tasks_without_configs(&self, query: &TaskQuery) -> Result<Answer<Vec<ScheduledTask>>, ClientError> {
+    pub async fn get_tasks_without_configs(
+        &self,
+        query: &TaskQuery,
+    ) -> Result<Answer<Vec<ScheduledTask>>, ClientError> {
         self.call_for(Method::GetTasksWithoutConfigs, api::query_arg(query), Response::tasks).await
     }
 
@@ -351,7 +354,12 @@ impl Client {
         }
     }
 
-    async fn call_for<T>(&self, method: Method, args: Struct, pick: impl FnOnce(&Response) -> Option<T>) -> Result<Answer<T>, ClientError> {
+    async fn call_for<T>(
+        &self,
+        method: Method,
+        args: Struct,
+        pick: impl FnOnce(&Response) -> Option<T>,
+    ) -> Result<Answer<T>, ClientError> {
         let response = self.call(method, args).await?;
         let text = response.text();
         if !matches!(response.code, ResponseCode::Ok | ResponseCode::Warning) {
@@ -364,7 +372,8 @@ impl Client {
     async fn call(&self, method: Method, args: Struct) -> Result<Response, ClientError> {
         let message = method.call(args, self.options.legacy_session);
         let url = self.url(api::API_PATH);
-        let not_thrift = |why: String, body: &[u8]| ClientError::NotThrift { url: url.to_string(), why, start: start(body) };
+        let not_thrift =
+            |why: String, body: &[u8]| ClientError::NotThrift { url: url.to_string(), why, start: start(body) };
         let body = tjson::encode_message(&message).map_err(|error| not_thrift(error.to_string(), &[]))?;
         let mut request = self
             .http
@@ -419,12 +428,20 @@ impl Client {
             url: self.url(path).to_string(),
             status: raw.status.as_u16(),
             location: raw.location.clone(),
-            start: if String::from_utf8_lossy(&raw.body).contains(NO_LEADER_PAGE) { NO_LEADER_PAGE.to_owned() } else { start(&raw.body) },
+            start: if String::from_utf8_lossy(&raw.body).contains(NO_LEADER_PAGE) {
+                NO_LEADER_PAGE.to_owned()
+            } else {
+                start(&raw.body)
+            },
         }
     }
 }
 
-fn read_reply(reply: &Message, method: Method, not_thrift: impl Fn(String) -> ClientError) -> Result<Response, ClientError> {
+fn read_reply(
+    reply: &Message,
+    method: Method,
+    not_thrift: impl Fn(String) -> ClientError,
+) -> Result<Response, ClientError> {
     match reply.kind {
         MessageKind::Exception => {
             let ApplicationException { message, code } = ApplicationException::from_body(&reply.body);
@@ -486,5 +503,10 @@ fn chain(error: &reqwest::Error) -> String {
 /// Start of a body in one line of printable characters: what a server sends is not to be trusted on a terminal.
 fn start(body: &[u8]) -> String {
     let head = body.get(..body.len().min(QUOTED_BYTES_MAX)).unwrap_or_default();
-    String::from_utf8_lossy(head).chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>().trim().to_owned()
+    String::from_utf8_lossy(head)
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect::<String>()
+        .trim()
+        .to_owned()
 }

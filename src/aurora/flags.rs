@@ -50,7 +50,8 @@ impl Flags {
             let dashes = arg.len() - name.len();
             let is_flag = dashes > 0 && name.starts_with(|c: char| c.is_ascii_alphabetic());
             if is_flag && flags.len() < FLAGS_MAX {
-                let (name, value) = name.split_once('=').map_or((name, None), |(name, value)| (name, Some(value.to_owned())));
+                let (name, value) =
+                    name.split_once('=').map_or((name, None), |(name, value)| (name, Some(value.to_owned())));
                 open = value.is_none();
                 flags.push(Flag { name: name.to_owned(), value, dashes: u8::try_from(dashes).unwrap_or(u8::MAX) });
             } else {
@@ -261,7 +262,9 @@ pub enum MasterAddress {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum MasterAddressError {
     /// `zk://host:port` alone.
-    #[error("the master address has no path after the host; the Mesos driver aborts with that: write zk://host:port/path")]
+    #[error(
+        "the master address has no path after the host; the Mesos driver aborts with that: write zk://host:port/path"
+    )]
     NoPath,
     /// A host without a port, or a port that is none.
     #[error("{0:?} is not host:port")]
@@ -329,7 +332,10 @@ impl Release {
             | "reconciliation_explicit_interval"
             | "reconciliation_implicit_interval"
             | "reconciliation_schedule_spread" => minor >= 9,
-            "reconciliation_explicit_batch_size" | "reconciliation_explicit_batch_interval" | "ip" | "framework_name" => minor >= 14,
+            "reconciliation_explicit_batch_size"
+            | "reconciliation_explicit_batch_interval"
+            | "ip"
+            | "framework_name" => minor >= 14,
             "zk_use_curator" => (14..=18).contains(&minor),
             "zk_connection_timeout" => minor >= 19,
             "use_beta_db_task_store" => (9..=18).contains(&minor),
@@ -338,9 +344,20 @@ impl Release {
             "deduplicate_snapshots" => (6..=11).contains(&minor),
             "hostname" => minor >= 7,
             "mesos_driver" => minor >= 18,
-            "mesos_master_address" | "max_registration_delay" | "max_leading_duration" | "native_log_file_path" | "backup_dir"
-            | "backup_interval" | "max_saved_backups" | "native_log_quorum_size" | "native_log_zk_group_path" | "cluster_name"
-            | "http_port" | "serverset_path" | "zk_endpoints" | "dlog_snapshot_interval" => true,
+            "mesos_master_address"
+            | "max_registration_delay"
+            | "max_leading_duration"
+            | "native_log_file_path"
+            | "backup_dir"
+            | "backup_interval"
+            | "max_saved_backups"
+            | "native_log_quorum_size"
+            | "native_log_zk_group_path"
+            | "cluster_name"
+            | "http_port"
+            | "serverset_path"
+            | "zk_endpoints"
+            | "dlog_snapshot_interval" => true,
             _ => return None,
         })
     }
@@ -394,8 +411,13 @@ pub enum NotPrepared {
 }
 
 /// Whether flags keep a scheduler unregistered and alive during a restore. `real_master` is the address outside the recovery.
-pub fn check_prepared(flags: &Flags, release: Option<Release>, real_master: Option<&MasterAddress>) -> Vec<NotPrepared> {
-    let mut found: Vec<_> = flags.duplicates().into_iter().map(|name| NotPrepared::Duplicate(name.to_owned())).collect();
+pub fn check_prepared(
+    flags: &Flags,
+    release: Option<Release>,
+    real_master: Option<&MasterAddress>,
+) -> Vec<NotPrepared> {
+    let mut found: Vec<_> =
+        flags.duplicates().into_iter().map(|name| NotPrepared::Duplicate(name.to_owned())).collect();
     if let Some(release) = release {
         let unknown = flags.flags.iter().filter(|flag| release.knows_flag(&flag.name) == Some(false));
         found.extend(unknown.map(|flag| NotPrepared::UnknownFlag(flag.name.clone(), release)));

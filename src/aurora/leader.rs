@@ -164,7 +164,9 @@ pub fn ballots(nodes: &[Znode]) -> Vec<&Znode> {
 pub fn by_ballots(nodes: &[Znode], roster: &Roster) -> Sight {
     let Some(first) = ballots(nodes).first().copied() else { return Sight::Nobody };
     match std::str::from_utf8(&first.data).map(str::trim) {
-        Ok("" | "<unknown>") => Sight::Unknown(format!("the leading election node {} does not name its host", first.name)),
+        Ok("" | "<unknown>") => {
+            Sight::Unknown(format!("the leading election node {} does not name its host", first.name))
+        }
         Ok(name) => roster.sight_of(name, None),
         Err(_) => Sight::Unknown(format!("the leading election node {} does not hold text", first.name)),
     }
@@ -248,12 +250,13 @@ pub fn agreement(sights: &[(Source, Sight)]) -> Agreement {
     if sights.iter().any(|(_, sight)| matches!(sight, Sight::Several(_) | Sight::Stranger(_))) {
         return contradiction();
     }
-    let mut named = sights.iter().filter_map(|(_, sight)| if let Sight::Leader(host) = sight { Some(host) } else { None });
+    let mut named =
+        sights.iter().filter_map(|(_, sight)| if let Sight::Leader(host) = sight { Some(host) } else { None });
     if let Some(first) = named.next() {
         // Only a leader that registered is advertised, and a log may have been rotated away.
-        let denied = sights.iter().any(|(source, sight)| {
-            *sight == Sight::Nobody && matches!(source, Source::Vars | Source::Ballots)
-        });
+        let denied = sights
+            .iter()
+            .any(|(source, sight)| *sight == Sight::Nobody && matches!(source, Source::Vars | Source::Ballots));
         let differ = named.any(|other| other != first);
         return if differ || denied { contradiction() } else { Agreement::Agree(first.clone()) };
     }

@@ -104,8 +104,14 @@ pub enum Lifecycle {
 
 impl Lifecycle {
     /// Every state in the order they are passed.
-    pub const ALL: [Self; 6] =
-        [Self::Idle, Self::PreparingStorage, Self::StoragePrepared, Self::LeaderAwaitingRegistration, Self::Active, Self::Dead];
+    pub const ALL: [Self; 6] = [
+        Self::Idle,
+        Self::PreparingStorage,
+        Self::StoragePrepared,
+        Self::LeaderAwaitingRegistration,
+        Self::Active,
+        Self::Dead,
+    ];
 
     /// Aurora's name.
     pub const fn name(self) -> &'static str {
@@ -197,8 +203,10 @@ impl Vars {
 
     /// State of the process.
     pub fn lifecycle(&self) -> Result<Lifecycle, LifecycleUnknown> {
-        let gauges: Vec<_> =
-            Lifecycle::ALL.into_iter().filter_map(|state| self.int(&state.gauge()).map(|number| (state, number))).collect();
+        let gauges: Vec<_> = Lifecycle::ALL
+            .into_iter()
+            .filter_map(|state| self.int(&state.gauge()).map(|number| (state, number)))
+            .collect();
         if gauges.is_empty() {
             return Err(LifecycleUnknown::Missing);
         }
@@ -240,7 +248,10 @@ impl Vars {
 
     /// Zone in which this scheduler names its backups.
     pub fn timezone(&self) -> Option<&str> {
-        ["jvm_prop_user.timezone", "jvm_prop_user_timezone"].iter().find_map(|name| self.text(name)).filter(|zone| !zone.is_empty())
+        ["jvm_prop_user.timezone", "jvm_prop_user_timezone"]
+            .iter()
+            .find_map(|name| self.text(name))
+            .filter(|zone| !zone.is_empty())
     }
 }
 

@@ -271,7 +271,10 @@ fn replay(name: &str) -> Replay {
             Some(LogEntry::Noop) => found.noops += 1,
             Some(LogEntry::Transaction(transaction)) => {
                 found.transactions += 1;
-                assert!(transaction.operations().all(|op| op.is_some_and(|op| Op::name_of(op.id()).is_some())), "{name}");
+                assert!(
+                    transaction.operations().all(|op| op.is_some_and(|op| Op::name_of(op.id()).is_some())),
+                    "{name}"
+                );
                 assert_eq!(LogEntry::Transaction(transaction).encode().len(), payload.len(), "{name}");
             }
             Some(entry) => {
@@ -288,7 +291,10 @@ fn replay(name: &str) -> Replay {
 fn recorded_logs_replay() {
     for (name, expected) in [
         ("aurora-healthy/r1", Replay { snapshots: 1, transactions: 15, noops: 1, tasks: 37, ..Replay::default() }),
-        ("aurora-aborted-frame/r1", Replay { snapshots: 1, transactions: 6, noops: 2, aborted: 1, tasks: 20_000, ..Replay::default() }),
+        (
+            "aurora-aborted-frame/r1",
+            Replay { snapshots: 1, transactions: 6, noops: 2, aborted: 1, tasks: 20_000, ..Replay::default() },
+        ),
         ("aurora-bad-md5/r1", Replay { error: Some(LogEntryError::Checksum), ..Replay::default() }),
         ("aurora-noops/r1", Replay { noops: 3, ..Replay::default() }),
     ] {

@@ -77,7 +77,8 @@ fn recording(name: &str) -> Vec<u8> {
 }
 
 fn http(status: &str, headers: &str, body: &str) -> Vec<u8> {
-    format!("HTTP/1.1 {status}\r\nConnection: close\r\n{headers}Content-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
+    format!("HTTP/1.1 {status}\r\nConnection: close\r\n{headers}Content-Length: {}\r\n\r\n{body}", body.len())
+        .into_bytes()
 }
 
 fn serve(mut stream: TcpStream, script: Script, log: &Mutex<Vec<String>>) {
@@ -109,7 +110,9 @@ fn serve(mut stream: TcpStream, script: Script, log: &Mutex<Vec<String>>) {
 fn whole(request: &[u8]) -> bool {
     let text = String::from_utf8_lossy(request);
     let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
-    let length = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:").map(|n| n.trim().parse::<usize>().unwrap()));
+    let length = head.lines().find_map(|line| {
+        line.to_ascii_lowercase().strip_prefix("content-length:").map(|n| n.trim().parse::<usize>().unwrap())
+    });
     body.len() >= length.unwrap_or(0)
 }
 
@@ -140,12 +143,20 @@ fn recorded_answers_are_understood() {
     let requests = server.requests();
     for request in &requests {
         let head = request.to_ascii_lowercase();
-        for wanted in ["post /api http/1.1", "content-type: application/x-thrift", "accept: application/x-thrift", "bypass-leader-redirect: "] {
+        for wanted in [
+            "post /api http/1.1",
+            "content-type: application/x-thrift",
+            "accept: application/x-thrift",
+            "bypass-leader-redirect: ",
+        ] {
             assert!(head.contains(wanted), "{wanted} in {request}");
         }
     }
     let body = requests[3].split_once("\r\n\r\n").unwrap().1;
-    assert_eq!(body, "[1,\"listBackups\",1,0,{\"1\":{\"rec\":{\"4\":{\"str\":\"UNAUTHENTICATED\"},\"5\":{\"str\":\"VU5BVVRIRU5USUNBVEVE\"}}}}]");
+    assert_eq!(
+        body,
+        "[1,\"listBackups\",1,0,{\"1\":{\"rec\":{\"4\":{\"str\":\"UNAUTHENTICATED\"},\"5\":{\"str\":\"VU5BVVRIRU5USUNBVEVE\"}}}}]"
+    );
     let message = tjson::decode_message(body.as_bytes()).unwrap();
     assert_eq!(Method::from_name(&message.name), Some(Method::ListBackups));
 }
@@ -168,13 +179,22 @@ fn errors_are_told_apart() {
     let client = server.client();
     run(async {
         let error = client.list_backups().await.unwrap_err();
-        assert!(matches!(&error, ClientError::Status { status: 503, start, .. } if !start.contains('\u{1b}')), "{error:?}");
+        assert!(
+            matches!(&error, ClientError::Status { status: 503, start, .. } if !start.contains('\u{1b}')),
+            "{error:?}"
+        );
         let error = client.get_job_summary(None).await.unwrap_err();
-        assert!(matches!(&error, ClientError::Status { status: 307, location: Some(to), .. } if to == "http://127.0.0.1:18081/api"), "{error:?}");
+        assert!(
+            matches!(&error, ClientError::Status { status: 307, location: Some(to), .. } if to == "http://127.0.0.1:18081/api"),
+            "{error:?}"
+        );
         let error = client.list_backups().await.unwrap_err();
         assert!(matches!(&error, ClientError::Status { status: 401, .. }), "{error:?}");
         let error = client.list_backups().await.unwrap_err();
-        assert!(matches!(&error, ClientError::Api { code: ResponseCode::AuthFailed, text } if text.contains("lacks permission")), "{error:?}");
+        assert!(
+            matches!(&error, ClientError::Api { code: ResponseCode::AuthFailed, text } if text.contains("lacks permission")),
+            "{error:?}"
+        );
         let error = client.list_backups().await.unwrap_err();
         assert!(matches!(&error, ClientError::Exception { code: 1, .. }), "{error:?}");
         let error = client.list_backups().await.unwrap_err();
@@ -183,7 +203,10 @@ fn errors_are_told_apart() {
         let error = client.list_backups().await.unwrap_err();
         assert!(matches!(&error, ClientError::NotThrift { .. }), "{error:?}");
         let error = client.stage_recovery("scheduler-backup-2026-11-01-00-00").await.unwrap_err();
-        assert!(matches!(&error, ClientError::Api { code: ResponseCode::Error, text } if text.starts_with("Failed to decode backup")), "{error:?}");
+        assert!(
+            matches!(&error, ClientError::Api { code: ResponseCode::Error, text } if text.starts_with("Failed to decode backup")),
+            "{error:?}"
+        );
         let error = client.list_backups().await.unwrap_err();
         assert!(matches!(&error, ClientError::Timeout { .. }) && error.sent() == Sent::Maybe, "{error:?}");
         let error = client.list_backups().await.unwrap_err();
@@ -211,9 +234,19 @@ fn a_body_is_limited_announced_or_not() {
 #[test]
 fn a_commit_has_three_outcomes() {
     let reply = |code: i32, text: &str| {
-        http("200 OK", "", &format!("[1,\"commitRecovery\",2,0,{{\"0\":{{\"rec\":{{\"1\":{{\"i32\":{code}}},\"6\":{{\"lst\":[\"rec\",1,{{\"1\":{{\"str\":\"{text}\"}}}}]}}}}}}}}]"))
+        http(
+            "200 OK",
+            "",
+            &format!(
+                "[1,\"commitRecovery\",2,0,{{\"0\":{{\"rec\":{{\"1\":{{\"i32\":{code}}},\"6\":{{\"lst\":[\"rec\",1,{{\"1\":{{\"str\":\"{text}\"}}}}]}}}}}}}}]"
+            ),
+        )
     };
-    let ok = http("200 OK", "", "[1,\"commitRecovery\",2,0,{\"0\":{\"rec\":{\"1\":{\"i32\":1},\"6\":{\"lst\":[\"rec\",0]}}}}]");
+    let ok = http(
+        "200 OK",
+        "",
+        "[1,\"commitRecovery\",2,0,{\"0\":{\"rec\":{\"1\":{\"i32\":1},\"6\":{\"lst\":[\"rec\",0]}}}}]",
+    );
     let cut = b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n[1,\"commitRecovery\",2,0".to_vec();
     let (committed, not, unknown) = (0, 1, 2);
     let table = vec![
@@ -261,7 +294,14 @@ fn what_would_destroy_is_refused_before_it_is_sent() {
         }
         let half = TaskQuery { role: Some("r".to_owned()), ..TaskQuery::ids([]) };
         assert_eq!(client.delete_recovery_tasks(&half).await, Err(ClientError::EmptyDelete));
-        for name in ["", "../x", "scheduler-backup-", "scheduler-backup-../../etc", "temp_scheduler-backup-2026-11-01-00-12", "scheduler-backup-a b"] {
+        for name in [
+            "",
+            "../x",
+            "scheduler-backup-",
+            "scheduler-backup-../../etc",
+            "temp_scheduler-backup-2026-11-01-00-12",
+            "scheduler-backup-a b",
+        ] {
             assert!(matches!(client.stage_recovery(name).await, Err(ClientError::BadBackupName(_))), "{name}");
         }
     });
@@ -275,12 +315,19 @@ fn what_would_destroy_is_refused_before_it_is_sent() {
 #[test]
 fn credentials_are_sent_and_not_shown() {
     let server = Server::recorded(&["401-basic-root-listBackups.json"]);
-    let options = ClientOptions { basic_auth: Some(("root".to_owned(), Secret::new("hunter2".to_owned()))), legacy_session: false, ..quick() };
+    let options = ClientOptions {
+        basic_auth: Some(("root".to_owned(), Secret::new("hunter2".to_owned()))),
+        legacy_session: false,
+        ..quick()
+    };
     let client = Client::new(&server.url, options).unwrap();
     assert!(!format!("{client:?}").contains("hunter2"));
     run(client.list_backups()).unwrap();
     let requests = server.requests();
-    assert!(requests[0].to_ascii_lowercase().contains("authorization: basic cm9vddpodw50zxiy") || requests[0].contains("cm9vdDpodW50ZXIy"));
+    assert!(
+        requests[0].to_ascii_lowercase().contains("authorization: basic cm9vddpodw50zxiy")
+            || requests[0].contains("cm9vdDpodW50ZXIy")
+    );
     assert!(requests[0].ends_with("[1,\"listBackups\",1,0,{}]"));
 }
 

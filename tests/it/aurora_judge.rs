@@ -2,8 +2,13 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests, beside the tests themselves")]
 
 use crate::aurora_codec::{data, http};
-use firstlight::aurora::flags::{Flags, MasterAddress, MasterAddressError, NotPrepared, Release, TimeAmount, TimeAmountError, TimeUnit, check_prepared, parse_data_bytes};
-use firstlight::aurora::leader::{self, Agreement, LogSight, Member, Roster, RosterEntry, Sight, Source, VarsSight, Znode};
+use firstlight::aurora::flags::{
+    Flags, MasterAddress, MasterAddressError, NotPrepared, Release, TimeAmount, TimeAmountError, TimeUnit,
+    check_prepared, parse_data_bytes,
+};
+use firstlight::aurora::leader::{
+    self, Agreement, LogSight, Member, Roster, RosterEntry, Sight, Source, VarsSight, Znode,
+};
 use firstlight::aurora::vars::{Lifecycle, LifecycleUnknown, VarValue, Vars, VarsError};
 use proptest::prelude::*;
 use std::time::Duration;
@@ -42,7 +47,10 @@ fn what_is_not_exported_is_not_known() {
     assert_eq!(vars.values["b"], VarValue::Float(0.5));
     assert_eq!(vars.text("c"), Some("some text"));
     assert_eq!(vars.text("d"), Some(""));
-    assert_eq!((vars.lifecycle(), vars.framework_registered(), vars.command_line()), (Err(LifecycleUnknown::Missing), None, None));
+    assert_eq!(
+        (vars.lifecycle(), vars.framework_registered(), vars.command_line()),
+        (Err(LifecycleUnknown::Missing), None, None)
+    );
     let two = Vars::parse_lines("scheduler_lifecycle_ACTIVE 1\nscheduler_lifecycle_DEAD 1\n").unwrap();
     assert_eq!(two.lifecycle(), Err(LifecycleUnknown::Several(vec![Lifecycle::Active, Lifecycle::Dead])));
     let none = Vars::parse_lines("scheduler_lifecycle_ACTIVE 0\n").unwrap();
@@ -55,10 +63,19 @@ fn what_is_not_exported_is_not_known() {
 #[test]
 fn flags_are_taken_from_a_command_line() {
     let flags = Flags::parse_line("org.Main -a=1 -b two -c --d=4 -no_e -f -1 -a=x=y stray");
-    let found: Vec<_> = flags.flags.iter().map(|flag| (flag.name.as_str(), flag.value.as_deref(), flag.dashes)).collect();
+    let found: Vec<_> =
+        flags.flags.iter().map(|flag| (flag.name.as_str(), flag.value.as_deref(), flag.dashes)).collect();
     assert_eq!(
         found,
-        [("a", Some("1"), 1), ("b", Some("two"), 1), ("c", None, 1), ("d", Some("4"), 2), ("no_e", None, 1), ("f", Some("-1"), 1), ("a", Some("x=y"), 1)]
+        [
+            ("a", Some("1"), 1),
+            ("b", Some("two"), 1),
+            ("c", None, 1),
+            ("d", Some("4"), 2),
+            ("no_e", None, 1),
+            ("f", Some("-1"), 1),
+            ("a", Some("x=y"), 1)
+        ]
     );
     assert_eq!((flags.get("a"), flags.get("c"), flags.get("z")), (Some("x=y"), Some(""), None));
     assert_eq!(flags.duplicates().into_iter().collect::<Vec<_>>(), ["a"]);
@@ -67,14 +84,30 @@ fn flags_are_taken_from_a_command_line() {
 #[test]
 fn times_are_as_the_scheduler_takes_them() {
     let amount = TimeAmount::parse("360mins").unwrap();
-    assert_eq!((amount.duration(), amount.logged(), amount.to_string()), (Duration::from_hours(6), "(360, mins)".to_owned(), "360mins".to_owned()));
+    assert_eq!(
+        (amount.duration(), amount.logged(), amount.to_string()),
+        (Duration::from_hours(6), "(360, mins)".to_owned(), "360mins".to_owned())
+    );
     assert_eq!(TimeAmount::parse("365days").unwrap().duration(), Duration::from_hours(365 * 24));
-    for (text, meant) in [("360min", Some(TimeUnit::Mins)), ("1h", Some(TimeUnit::Hrs)), ("5 secs", Some(TimeUnit::Secs)), ("1Days", Some(TimeUnit::Days)), ("5", None), ("5x", None)] {
-        assert!(matches!(TimeAmount::parse(text), Err(TimeAmountError::Unit { meant: found, .. }) if found == meant), "{text}");
+    for (text, meant) in [
+        ("360min", Some(TimeUnit::Mins)),
+        ("1h", Some(TimeUnit::Hrs)),
+        ("5 secs", Some(TimeUnit::Secs)),
+        ("1Days", Some(TimeUnit::Days)),
+        ("5", None),
+        ("5x", None),
+    ] {
+        assert!(
+            matches!(TimeAmount::parse(text), Err(TimeAmountError::Unit { meant: found, .. }) if found == meant),
+            "{text}"
+        );
     }
     assert!(TimeAmount::parse("360min").unwrap_err().to_string().contains("write 360mins"));
     assert!(matches!(TimeAmount::parse("mins"), Err(TimeAmountError::NoNumber(_))));
-    assert_eq!((parse_data_bytes("512KB"), parse_data_bytes("1Mb"), parse_data_bytes("1kb")), (Some(524_288), Some(131_072), None));
+    assert_eq!(
+        (parse_data_bytes("512KB"), parse_data_bytes("1Mb"), parse_data_bytes("1kb")),
+        (Some(524_288), Some(131_072), None)
+    );
 }
 
 #[test]
@@ -99,14 +132,25 @@ fn preparation_is_checked_by_release() {
     assert_eq!(check(&format!("{good} -reconciliation_initial_delay=365days"), "0.20.0"), []);
     assert_eq!(check(good, "0.8.0"), []);
     assert_eq!(check(good, "0.9.0"), [NotPrepared::Missing("reconciliation_initial_delay")]);
-    assert_eq!(
-        check(&format!("{good} -gc_executor_path=/x"), "0.8.0"),
-        [NotPrepared::Forbidden("gc_executor_path")]
+    assert_eq!(check(&format!("{good} -gc_executor_path=/x"), "0.8.0"), [NotPrepared::Forbidden("gc_executor_path")]);
+    assert!(matches!(
+        check(&format!("{good} -reconciliation_initial_delay=1days -gc_executor_path=/x"), "0.12")[..],
+        [NotPrepared::UnknownFlag(_, Release(12))]
+    ));
+    let bad = check(
+        "-mesos_master_address=zk://z:2181/mesos -max_registration_delay=360min -max_registration_delay=5mins -reconciliation_initial_delay=1mins",
+        "",
     );
-    assert!(matches!(check(&format!("{good} -reconciliation_initial_delay=1days -gc_executor_path=/x"), "0.12")[..], [NotPrepared::UnknownFlag(_, Release(12))]));
-    let bad = check("-mesos_master_address=zk://z:2181/mesos -max_registration_delay=360min -max_registration_delay=5mins -reconciliation_initial_delay=1mins", "");
     assert!(
-        matches!(&bad[..], [NotPrepared::Duplicate(_), NotPrepared::RealMaster(_), NotPrepared::TooShort { .. }, NotPrepared::TooShort { .. }]),
+        matches!(
+            &bad[..],
+            [
+                NotPrepared::Duplicate(_),
+                NotPrepared::RealMaster(_),
+                NotPrepared::TooShort { .. },
+                NotPrepared::TooShort { .. }
+            ]
+        ),
         "{bad:?}"
     );
     assert_eq!(Release::parse("0.23.0-SNAPSHOT"), Some(Release(23)));
@@ -132,7 +176,11 @@ fn znodes(name: &str) -> Vec<Znode> {
 }
 
 fn roster(ports: &[(&str, u16)]) -> Roster {
-    let entry = |(host, port): &(&str, u16)| RosterEntry { host: (*host).to_owned(), aliases: vec!["127.0.0.1".to_owned()], http_port: Some(*port) };
+    let entry = |(host, port): &(&str, u16)| RosterEntry {
+        host: (*host).to_owned(),
+        aliases: vec!["127.0.0.1".to_owned()],
+        http_port: Some(*port),
+    };
     Roster(ports.iter().map(entry).collect())
 }
 
@@ -145,7 +193,10 @@ fn recorded_znodes_name_the_leader() {
     assert_eq!(leader::by_members(&nodes, &three, "http"), Sight::Leader("s1".to_owned()));
     assert!(matches!(leader::by_ballots(&nodes, &three), Sight::Unknown(_)), "three schedulers share the address");
     assert_eq!(leader::by_ballots(&nodes, &roster(&[("s1", 18081)])), Sight::Leader("s1".to_owned()));
-    assert_eq!(leader::by_members(&nodes, &roster(&[("s2", 18082)]), "http"), Sight::Stranger("127.0.0.1:18081".to_owned()));
+    assert_eq!(
+        leader::by_members(&nodes, &roster(&[("s2", 18082)]), "http"),
+        Sight::Stranger("127.0.0.1:18081".to_owned())
+    );
     let prepared = znodes("10-dr-procedure-elected-unregistered.txt");
     assert_eq!((leader::by_members(&prepared, &three, "http"), leader::ballots(&prepared).len()), (Sight::Nobody, 2));
 }
@@ -156,7 +207,8 @@ fn node(name: &str, data: &str) -> Znode {
 
 #[test]
 fn old_and_odd_znodes_are_read() {
-    let one = Roster(vec![RosterEntry { host: "s1".to_owned(), aliases: vec!["10.0.0.1".to_owned()], http_port: None }]);
+    let one =
+        Roster(vec![RosterEntry { host: "s1".to_owned(), aliases: vec!["10.0.0.1".to_owned()], http_port: None }]);
     let old = [node("singleton_candidate_0000000009", "10.0.0.9"), node("singleton_candidate_0000000002", "10.0.0.1")];
     assert_eq!(leader::by_ballots(&old, &one), Sight::Leader("s1".to_owned()));
     let latch = [node("_c_ffff-latch-0000000001", ""), node("_c_aaaa-latch-0000000002", "")];
@@ -165,7 +217,10 @@ fn old_and_odd_znodes_are_read() {
     let json = r#"{"serviceEndpoint":{"host":"s1","port":1},"status":"ALIVE","shard":3,"later":[]}"#;
     assert!(Member::parse(json.as_bytes(), "http").unwrap().is_alive());
     assert_eq!(leader::by_members(&[node("member_1", json)], &one, "http"), Sight::Leader("s1".to_owned()));
-    assert!(matches!(leader::by_members(&[node("member_1", json), node("member_2", json)], &one, "http"), Sight::Several(_)));
+    assert!(matches!(
+        leader::by_members(&[node("member_1", json), node("member_2", json)], &one, "http"),
+        Sight::Several(_)
+    ));
     for data in [json.replace("ALIVE", "DEAD"), "{}".to_owned(), "x".to_owned()] {
         assert!(matches!(leader::by_members(&[node("member_1", &data)], &one, "http"), Sight::Unknown(_)), "{data}");
     }
@@ -203,14 +258,22 @@ fn sources_are_weighed() {
 #[test]
 fn silence_is_not_nobody() {
     let answered = |state| VarsSight::Answered(Ok(state));
-    let of = |sights: Vec<VarsSight>| leader::by_vars(&sights.into_iter().enumerate().map(|(index, sight)| (format!("s{index}"), sight)).collect::<Vec<_>>());
+    let of = |sights: Vec<VarsSight>| {
+        leader::by_vars(
+            &sights.into_iter().enumerate().map(|(index, sight)| (format!("s{index}"), sight)).collect::<Vec<_>>(),
+        )
+    };
     let standby = || answered(Lifecycle::StoragePrepared);
     assert_eq!(of(vec![standby(), answered(Lifecycle::LeaderAwaitingRegistration)]), Sight::Leader("s1".to_owned()));
     assert_eq!(of(vec![standby(), VarsSight::Refused]), Sight::Nobody);
     assert!(matches!(of(vec![standby(), VarsSight::Silent("timeout".to_owned())]), Sight::Unknown(_)));
     assert!(matches!(of(vec![answered(Lifecycle::Active), answered(Lifecycle::Active)]), Sight::Several(_)));
     let log = |elected, ended| Some(LogSight { elected, ended });
-    let logs = |sights: &[Option<LogSight>]| leader::by_logs(&sights.iter().enumerate().map(|(index, sight)| (format!("s{index}"), *sight)).collect::<Vec<_>>());
+    let logs = |sights: &[Option<LogSight>]| {
+        leader::by_logs(
+            &sights.iter().enumerate().map(|(index, sight)| (format!("s{index}"), *sight)).collect::<Vec<_>>(),
+        )
+    };
     assert_eq!(logs(&[log(Some(5), None), log(Some(9), Some(7))]), Sight::Leader("s1".to_owned()));
     assert_eq!(logs(&[log(Some(5), None), log(Some(9), Some(10))]), Sight::Nobody);
     assert!(matches!(logs(&[None, log(None, None)]), Sight::Unknown(_)));
