@@ -4,6 +4,8 @@ pub mod actions;
 pub mod aurora;
 pub mod engine;
 pub mod hosts;
+pub mod exit;
+pub mod headless;
 pub mod inventory;
 pub mod journal;
 pub mod logscan;

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::OutputStore;
-use crate::session::{Command, Refusal, State};
+use crate::session::{Command, Event, Refusal, Stamp, State};
 
 /// Whether the session can go on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +34,9 @@ pub struct Ask {
     pub reply: Option<oneshot::Sender<Result<u64, Refusal>>>,
 }
 
+/// A durable event with its number and time.
+pub type Numbered = Arc<(u64, Stamp, Event)>;
+
 /// What a view holds of the engine.
 #[derive(Debug, Clone)]
 pub struct Handle {
@@ -41,6 +44,8 @@ pub struct Handle {
     pub snapshots: watch::Receiver<Snapshot>,
     /// Takes commands. Bounded: a full channel means that the engine is stuck on its disk.
     pub asks: mpsc::Sender<Ask>,
+    /// Durable events as they happen. A view that falls behind misses some: the journal has them all.
+    pub events: broadcast::Sender<Numbered>,
     /// Output of actions, lossy; the full output is in a file for each attempt.
     pub output: OutputStore,
 }

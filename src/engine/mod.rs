@@ -8,8 +8,14 @@
 //! kill at any point. What it deliberately does not: a journal that cannot be written. Then nothing
 //! new is started, and that is said.
 
+mod clock;
 mod handle;
 mod output;
+mod perform;
+mod run;
 
-pub use handle::{Ask, Handle, Health, Snapshot};
-pub use output::{OutputLine, OutputStore, Stream};
+pub use clock::{Clock, system_clock};
+pub use handle::{Ask, Handle, Health, Numbered, Snapshot};
+pub use output::{LINE_CHARS_MAX, LINES_MAX, OutputLine, OutputStore, Stream};
+pub use perform::Perform;
+pub use run::Engine;

@@ -168,7 +168,8 @@ impl<'a> Names<'a, '_> {
         match &step.on {
             Target::Local => {}
             Target::Group(group) => self.group(group, &path.key("on")),
-            Target::Host(host) => self.text(host, &path.key("on").key("host"), &before),
+            // Where a step runs is settled once its own inputs are answered.
+            Target::Host(host) => self.text(host, &path.key("on").key("host"), &asked),
         }
         if let Some(when) = &step.when {
             self.condition(when, &path.key("when"), &before);

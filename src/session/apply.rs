@@ -68,7 +68,7 @@ impl State {
     pub fn open(opened: Opened, at: Stamp) -> Result<Self, ApplyError> {
         let runbook = runbook::load_runbook(&opened.runbook_name, opened.runbook.as_bytes())
             .map_err(|problems| ApplyError::Runbook(problems.to_string()))?;
-        Ok(Self::with_runbook(opened, runbook, at))
+        Ok(Self::with_runbook(opened, super::undo::with_put_back(runbook), at))
     }
 
     fn with_runbook(opened: Opened, runbook: runbook::model::Runbook, at: Stamp) -> Self {
@@ -169,6 +169,9 @@ impl State {
                 self.overridden(step, host, *gate, reason, seen, at)?
             }
             Event::RowByHand { step, host, reason } => self.row_by_hand(step, host, reason)?,
+            Event::RowStopped { step, host, why } => {
+                self.row_mut(step, host)?.status = RowStatus::Stopped { why: why.clone(), again: false };
+            }
             Event::RowRestarted { step, host } => {
                 let row = self.row_mut(step, host)?;
                 row.next = 0;
@@ -198,7 +201,9 @@ impl State {
             Event::EndedEarly { step: _, outcome } => {
                 self.life = Life::Ending { why: Ending::Early { outcome: outcome.clone() } };
             }
-            Event::Ended { outcome } => self.life = Life::Ended { outcome: outcome.clone(), at },
+            Event::Ended { outcome } => {
+                self.life = Life::Ended { outcome: outcome.clone(), why: self.ending().cloned(), at };
+            }
             Event::Held => self.held = true,
             Event::Released => self.held = false,
             Event::Left { why: _ } => {}
@@ -369,7 +374,8 @@ impl State {
     fn doubt_settled(&mut self, id: AttemptId, happened: bool, how: &str, at: Stamp) -> Applied {
         let attempt = self.attempts.remove(&id).ok_or(ApplyError::Attempt(id))?;
         if happened {
-            return self.attempt_done(&attempt, &Report::holds(format!("it had happened: {how}")), at);
+            let report = Report::holds(format!("it had happened: {how}")).with_outputs(attempt.kind.foreseen());
+            return self.attempt_done(&attempt, &report, at);
         }
         let again = self.step_model(&attempt.step).is_some_and(|(_, step)| step.idempotent);
         self.stop_row(&attempt, format!("it had not happened: {how}"), again)

@@ -149,6 +149,8 @@ pub enum Event {
     Overridden { step: StepId, host: HostName, gate: usize, reason: String, seen: String },
     /// A row's actions were done by hand.
     RowByHand { step: StepId, host: HostName, reason: String },
+    /// A row cannot go on, without an attempt having failed: what a text needs is not there.
+    RowStopped { step: StepId, host: HostName, why: String },
     /// A row's actions are done once more, from the first.
     RowRestarted { step: StepId, host: HostName },
     /// A row is done, with the evidence of each gate.

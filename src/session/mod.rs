@@ -25,6 +25,7 @@ mod event;
 mod gate;
 mod ids;
 mod state;
+mod undo;
 mod view;
 
 pub use apply::ApplyError;

@@ -80,6 +80,8 @@ pub enum Life {
     Ended {
         /// How.
         outcome: String,
+        /// Why it ended before its last step, if it did.
+        why: Option<Ending>,
         /// When.
         at: Stamp,
     },
@@ -386,6 +388,15 @@ impl State {
     /// What is still changed on the cluster, newest first.
     pub fn still_changed(&self) -> impl Iterator<Item = &UndoEntry> {
         self.undo.iter().rev().filter(|entry| entry.status == UndoStatus::Open)
+    }
+
+    /// Why the session ends, or has ended, before its last step; `None` if it did not.
+    pub fn ending(&self) -> Option<&Ending> {
+        match &self.life {
+            Life::Ending { why } => Some(why),
+            Life::Ended { why, .. } => why.as_ref(),
+            Life::Opening | Life::Walking => None,
+        }
     }
 
     /// True once the session is over.

@@ -10,3 +10,5 @@ mod replog;
 mod replog_store;
 mod replog_verdict;
 mod runbook;
+mod session;
+mod shipped;

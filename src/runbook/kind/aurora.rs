@@ -230,7 +230,7 @@ pub struct Master {
 
 /// Judges the replicated log from what earlier steps saw.
 /// Outputs `decision` (`healthy`, `reinitialize`, `survivor`, `one_replica`, `not_the_log`,
-/// `cannot_tell`), `initialize` (`yes`, `no`), `reasons`, `missing`.
+/// `cannot_tell`), `initialize` (`yes`, `no`), `reason` (the first of the reasons), `reasons`, `missing`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Verdict {

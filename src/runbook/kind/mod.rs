@@ -139,7 +139,7 @@ impl Kind {
             Self::Leader(_) => Some(&["name", "url", "by_vars", "by_log", "by_zookeeper"]),
             Self::Backups(_) => Some(&["backups"]),
             Self::Master(Master { since: None, .. }) => Some(&["tasks", "ids", "by_job", "framework_id", "registered"]),
-            Self::Verdict(_) => Some(&["decision", "initialize", "reasons", "missing"]),
+            Self::Verdict(_) => Some(&["decision", "initialize", "reason", "reasons", "missing"]),
             _ => None,
         }
     }
@@ -191,6 +191,14 @@ impl Kind {
             Self::Service(service) => service.inverse().map(Self::Service),
             Self::Aurora(aurora) => aurora.inverse().map(Self::Aurora),
             _ => None,
+        }
+    }
+
+    /// The outputs that are known before it runs, for an action that is found to have happened.
+    pub fn foreseen(&self) -> serde_json::Value {
+        match self {
+            Self::Files(Files::MoveAside { to: Some(to), .. }) => serde_json::json!({ "to": to }),
+            _ => serde_json::Value::Null,
         }
     }
 

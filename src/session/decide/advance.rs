@@ -24,12 +24,12 @@ impl Draft {
     /// Goes on until nothing follows by itself.
     pub(super) fn advance(&mut self) -> Result<(), Refusal> {
         loop {
-            let before = self.decision.events.len();
+            let before = self.events.len();
             match self.state.life {
                 Life::Opening | Life::Ended { .. } => return Ok(()),
                 Life::Walking | Life::Ending { .. } => self.advance_once()?,
             }
-            if self.decision.events.len() == before {
+            if self.events.len() == before {
                 return Ok(());
             }
         }
@@ -110,8 +110,8 @@ impl Draft {
         };
         for (host, status) in &rows {
             match status {
-                RowStatus::Waiting => self.next_action(id, host)?,
-                RowStatus::Stopped { again: true, .. } if !self.state.held => self.next_action(id, host)?,
+                RowStatus::Waiting => self.next_action_or_stop(id, host)?,
+                RowStatus::Stopped { again: true, .. } if !self.state.held => self.next_action_or_stop(id, host)?,
                 RowStatus::Verifying { .. } => self.finish_row_if_open(id, host)?,
                 RowStatus::Running { .. }
                 | RowStatus::Stopped { .. }
@@ -150,12 +150,24 @@ impl Draft {
         let context = Context::new(&self.state, &local);
         if let Some(end) = &model.ends
             && self.state.life == Life::Walking
-            && context.applies(&end.when).map_err(cannot_render("when the procedure ends"))?
+            && context.applies(&end.when).unwrap_or(false)
         {
             let outcome = context.show(&end.outcome);
             self.emit(Event::EndedEarly { step: id.clone(), outcome })?;
         }
         Ok(())
+    }
+
+    /// As [`Self::next_action`]; a text that cannot be rendered stops the row, with its reason, and not
+    /// the session.
+    fn next_action_or_stop(&mut self, id: &StepId, host: &HostName) -> Result<(), Refusal> {
+        match self.next_action(id, host) {
+            Err(Refusal::Render { what, why }) => {
+                let why = format!("{what}: {why}");
+                self.emit(Event::RowStopped { step: id.clone(), host: host.clone(), why })
+            }
+            other => other,
+        }
     }
 
     /// Hands out a row's next action, or takes up its gates.
@@ -250,11 +262,17 @@ impl Draft {
         self.emit(Event::AttemptFinished { attempt, outcome, took_ms: 0 })
     }
 
+    /// The newest change that is still there is taken back next, until none is left. The step's guards
+    /// are looked at before each, on the change's own host.
     fn next_undo(&mut self, id: &StepId, model: &Step, host: &HostName, at: usize) -> Result<(), Refusal> {
         let Some(entry) = self.state.still_changed().next().cloned() else {
             return self.emit(Event::ActionNotNeeded { step: id.clone(), host: host.clone(), action: at });
         };
         let attempt = AttemptId(self.state.next_attempt);
+        let mut guards = Vec::new();
+        for guard in &model.guard {
+            guards.push(self.rendered(id, &entry.host, guard)?);
+        }
         self.emit(Event::AttemptStarted {
             attempt,
             step: id.clone(),
@@ -262,20 +280,13 @@ impl Draft {
             action: at,
             undoes: Some(entry.id),
             kind: entry.kind.clone(),
-            guards: Vec::new(),
+            guards: guards.clone(),
             inverse: None,
             register: None,
             timeout_ms: model.timeout_ms,
         })?;
-        let order = Order {
-            attempt,
-            step: id.clone(),
-            host: entry.host,
-            kind: entry.kind,
-            guards: Vec::new(),
-            known: Known::new(),
-            timeout_ms: model.timeout_ms,
-        };
+        let (host, kind, timeout_ms) = (entry.host, entry.kind, model.timeout_ms);
+        let order = Order { attempt, step: id.clone(), host, kind, guards, known: Known::new(), timeout_ms };
         self.effect(Effect::Attempt(order));
         Ok(())
     }

@@ -20,12 +20,14 @@ use crate::runbook::{
 const EVENTS_MAX: usize = 10_000;
 
 /// What a command leads to.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Decision {
     /// In order; each is durable before the effects begin.
     pub events: Vec<Event>,
     /// What the world is asked to do then.
     pub effects: Vec<Effect>,
+    /// The state with the events applied. It holds once they are durable, not before.
+    pub next: State,
 }
 
 /// Why a command is not carried out. Nothing has changed.
@@ -75,7 +77,7 @@ pub enum Refusal {
 
 /// Decides.
 pub fn decide(state: &State, now: Stamp, command: &Command) -> Result<Decision, Refusal> {
-    let mut draft = Draft { state: state.clone(), now, decision: Decision::default() };
+    let mut draft = Draft { state: state.clone(), now, events: Vec::new(), effects: Vec::new() };
     if state.is_over() && !matches!(command, Command::Note { .. } | Command::Leave { .. } | Command::Resume { .. }) {
         return Err(Refusal::Over);
     }
@@ -102,28 +104,29 @@ pub fn decide(state: &State, now: Stamp, command: &Command) -> Result<Decision, 
         }
     }
     draft.advance()?;
-    Ok(draft.decision)
+    Ok(Decision { events: draft.events, effects: draft.effects, next: draft.state })
 }
 
 /// The state as it will be, and what leads there.
 struct Draft {
     state: State,
     now: Stamp,
-    decision: Decision,
+    events: Vec<Event>,
+    effects: Vec<Effect>,
 }
 
 impl Draft {
     fn emit(&mut self, event: Event) -> Result<(), Refusal> {
-        if self.decision.events.len() >= EVENTS_MAX {
+        if self.events.len() >= EVENTS_MAX {
             return Err(Refusal::Defect("one command leads to events without end".to_owned()));
         }
         self.state.apply(self.now, &event)?;
-        self.decision.events.push(event);
+        self.events.push(event);
         Ok(())
     }
 
     fn effect(&mut self, effect: Effect) {
-        self.decision.effects.push(effect);
+        self.effects.push(effect);
     }
 
     fn note(&mut self, text: String) -> Result<(), Refusal> {

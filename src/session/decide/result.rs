@@ -215,10 +215,14 @@ impl Draft {
     ) -> Result<(), Refusal> {
         let Some(attempt) = self.state.attempts.get(&id) else { return Ok(()) };
         let (host, step) = (attempt.host.clone(), attempt.step.clone());
-        let kind = self.rendered(&step, &host, &kind)?;
-        let known = self.known_for(&kind);
-        self.effect(Effect::Look(Look { purpose, host, kind, known, after_ms, timeout_ms: LOOK_TIMEOUT_MS }));
-        Ok(())
+        match self.rendered(&step, &host, &kind) {
+            Ok(kind) => {
+                let known = self.known_for(&kind);
+                self.effect(Effect::Look(Look { purpose, host, kind, known, after_ms, timeout_ms: LOOK_TIMEOUT_MS }));
+                Ok(())
+            }
+            Err(refusal) => self.emit(Event::AttemptDoubted { attempt: id, why: format!("cannot look: {refusal}") }),
+        }
     }
 
     fn in_doubt_rule(&self, step: &StepId) -> Option<crate::runbook::model::InDoubt> {

@@ -1,0 +1,89 @@
+//! The table of exit codes. Scripts rely on it: a number, once given, keeps its meaning.
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// It did what was asked.
+    Done,
+    /// A defect of firstlight, or something that no other code names.
+    Defect,
+    /// The command line was not understood.
+    Usage,
+    /// A runbook, an inventory, an answers file or another input is wrong.
+    BadInput,
+    /// An answer or a confirmation is missing, or one does not fit.
+    MissingAnswer,
+    /// A gate did not open within its time.
+    Blocked,
+    /// Whether an action happened is not known.
+    InDoubt,
+    /// An action did not succeed.
+    Failed,
+    /// The session's journal is damaged, held by another process, or cannot be written.
+    Journal,
+    /// The procedure ended early, by decision.
+    EndedEarly,
+    /// The session was abandoned.
+    Abandoned,
+    /// Left before the end; the session can be resumed.
+    Left,
+}
+
+impl Exit {
+    /// Every code, in order.
+    pub const ALL: [Self; 12] = [
+        Self::Done,
+        Self::Defect,
+        Self::Usage,
+        Self::BadInput,
+        Self::MissingAnswer,
+        Self::Blocked,
+        Self::InDoubt,
+        Self::Failed,
+        Self::Journal,
+        Self::EndedEarly,
+        Self::Abandoned,
+        Self::Left,
+    ];
+
+    /// The number.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Defect => 1,
+            Self::Usage => 2,
+            Self::BadInput => 3,
+            Self::MissingAnswer => 4,
+            Self::Blocked => 5,
+            Self::InDoubt => 6,
+            Self::Failed => 7,
+            Self::Journal => 8,
+            Self::EndedEarly => 9,
+            Self::Abandoned => 10,
+            Self::Left => 11,
+        }
+    }
+
+    /// What it means.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Defect => "a defect of firstlight, or an error that no other code names",
+            Self::Usage => "the command line was not understood",
+            Self::BadInput => "a runbook, an inventory, an answers file or another input is wrong",
+            Self::MissingAnswer => "an answer or a confirmation is missing or does not fit",
+            Self::Blocked => "a gate did not open within its time",
+            Self::InDoubt => "it is not known whether an action happened",
+            Self::Failed => "an action did not succeed",
+            Self::Journal => "the journal is damaged, held by another process, or cannot be written",
+            Self::EndedEarly => "the procedure ended early, by decision",
+            Self::Abandoned => "the session was abandoned and what it changed was put back",
+            Self::Left => "left before the end; the session can be resumed",
+        }
+    }
+
+    /// The table, one line for each code.
+    pub fn table() -> String {
+        Self::ALL.iter().map(|exit| format!("  {:>2}  {}\n", exit.code(), exit.meaning())).collect()
+    }
+}
