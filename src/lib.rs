@@ -3,9 +3,9 @@
 pub mod actions;
 pub mod aurora;
 pub mod engine;
-pub mod hosts;
 pub mod exit;
 pub mod headless;
+pub mod hosts;
 pub mod inventory;
 pub mod journal;
 pub mod logscan;

@@ -73,7 +73,8 @@ fn prepare(scene: &Scene<'_>, command: &Command) -> Result<Run, String> {
     let mut run = Run::new(argv, scene.left());
     for (name, text) in &command.env {
         let value = scene.world.secrets.reveal(text.as_str());
-        let value = value.map_err(|input| format!("the secret {input} is not known to this process: answer it again"))?;
+        let value =
+            value.map_err(|input| format!("the secret {input} is not known to this process: answer it again"))?;
         run.env.insert(name.clone(), value);
     }
     run.cwd = command.cwd.as_ref().map(|text| text.0.clone());
@@ -83,7 +84,8 @@ fn prepare(scene: &Scene<'_>, command: &Command) -> Result<Run, String> {
 
 /// The command as it could be typed. Values of the environment may be secrets: only marks are shown.
 fn shown(command: &Command) -> String {
-    let mut words: Vec<String> = command.env.iter().map(|(name, value)| format!("{name}={}", quoted(value.as_str()))).collect();
+    let mut words: Vec<String> =
+        command.env.iter().map(|(name, value)| format!("{name}={}", quoted(value.as_str()))).collect();
     match &command.shell {
         Some(line) => words.push(line.as_str().to_owned()),
         None => words.extend(command.argv.iter().map(|text| quoted(text.as_str()))),

@@ -108,7 +108,9 @@ async fn move_aside(scene: &Scene<'_>, path: &str, to: &str) -> Acted {
     }
     let undigested = if digests { "" } else { "; too large for digests in the manifest" };
     let words = format!("moved {path} ({}) to {to}{undigested}", amount(&entries));
-    Ok(Report::holds(words).with_details(shown(&entries)).with_outputs(json!({ "to": to, "manifest": manifest_of(to) })))
+    Ok(Report::holds(words)
+        .with_details(shown(&entries))
+        .with_outputs(json!({ "to": to, "manifest": manifest_of(to) })))
 }
 
 async fn contents(host: &dyn Host, path: &str) -> Result<(Vec<Entry>, bool), Undone> {
@@ -130,7 +132,8 @@ fn amount(entries: &[Entry]) -> String {
 }
 
 fn shown(entries: &[Entry]) -> Vec<String> {
-    let line = |entry: &Entry| format!("{} bytes  {}", entry.stat.len, crate::hosts::clean::line(entry.name.as_bytes()));
+    let line =
+        |entry: &Entry| format!("{} bytes  {}", entry.stat.len, crate::hosts::clean::line(entry.name.as_bytes()));
     entries.iter().filter(|entry| entry.stat.kind == FileKind::File).take(DETAIL_LINES).map(line).collect()
 }
 
@@ -294,7 +297,9 @@ async fn copy(scene: &Scene<'_>, from: &str, from_host: &HostName, to: &str, wan
     let outputs = |copied: &str| json!({ "to": to, "sha256": digest, "bytes": original.len, "copied": copied });
     if let Some(found) = &found {
         if found.kind == FileKind::File && target.sha256(to).await? == digest {
-            return Ok(Report::holds(format!("{to} is there already with the same content")).with_outputs(outputs("no")));
+            return Ok(
+                Report::holds(format!("{to} is there already with the same content")).with_outputs(outputs("no"))
+            );
         }
         return Err(Undone::Failed(format!("{to} is there with other content: left as it is")));
     }
@@ -303,7 +308,11 @@ async fn copy(scene: &Scene<'_>, from: &str, from_host: &HostName, to: &str, wan
     let mut reader = Stopping { inner: reader, stop: scene.stop.clone() };
     let written = target.write_atomic(to, &mut reader, &like, Some(&digest)).await;
     let written = written.map_err(|error| {
-        if scene.stop.is_stopped() { Undone::Cancelled("stopped before the copy had its name".to_owned()) } else { error.into() }
+        if scene.stop.is_stopped() {
+            Undone::Cancelled("stopped before the copy had its name".to_owned())
+        } else {
+            error.into()
+        }
     })?;
     let words = format!("copied {from} of {from_host} to {to} ({} bytes, SHA-256 {})", written.len, written.sha256);
     Ok(Report::holds(words).with_outputs(outputs("yes")))
@@ -360,7 +369,11 @@ async fn look_or(scene: &Scene<'_>, files: &Files) -> Result<Report, String> {
             }
             let digest = host.sha256(path.as_str()).await.map_err(said)?;
             let same = digest.eq_ignore_ascii_case(sha256.as_str());
-            let words = if same { "has the digest that it must have".to_owned() } else { format!("has SHA-256 {digest}, not {sha256}") };
+            let words = if same {
+                "has the digest that it must have".to_owned()
+            } else {
+                format!("has SHA-256 {digest}, not {sha256}")
+            };
             Ok(Report::new(finding(same), format!("{path} {words}")))
         }
         _ => Err("an action is not a look".to_owned()),
@@ -393,7 +406,8 @@ async fn foresee_or(scene: &Scene<'_>, files: &Files) -> Result<Prediction, Undo
                 return Ok(Prediction::new(Finding::Holds, format!("{path} is not there: nothing to remove")));
             }
             let entries = host.tree(path, ENTRIES_MAX, false).await?;
-            Ok(Prediction::new(Finding::Holds, format!("would remove {path} ({})", amount(&entries))).with(shown(&entries)))
+            Ok(Prediction::new(Finding::Holds, format!("would remove {path} ({})", amount(&entries)))
+                .with(shown(&entries)))
         }
         Files::Copy { from, from_host, to, .. } => {
             let source = from_host.as_ref().map_or_else(|| scene.name.clone(), |text| HostName::from(text.as_str()));

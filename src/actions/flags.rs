@@ -29,13 +29,13 @@ type Values = BTreeMap<String, Text>;
 
 pub(super) async fn act(scene: &Scene<'_>, flags: &Flags) -> Acted {
     match flags {
-        Flags::Edit { file, set, unset, keep: Some(keep) } => edit(scene, file.as_str(), keep.as_str(), set, unset).await,
+        Flags::Edit { file, set, unset, keep: Some(keep) } => {
+            edit(scene, file.as_str(), keep.as_str(), set, unset).await
+        }
         Flags::Edit { keep: None, .. } => {
             Err(Undone::Failed("it is not settled where the original is kept".to_owned()))
         }
-        Flags::Restore { file, keep, set, unset } => {
-            restore(scene, file.as_str(), keep.as_str(), set, unset).await
-        }
+        Flags::Restore { file, keep, set, unset } => restore(scene, file.as_str(), keep.as_str(), set, unset).await,
         Flags::File { .. } | Flags::Running { .. } => Err(Undone::Failed("a look is not an action".to_owned())),
     }
 }
@@ -120,21 +120,22 @@ async fn restore(scene: &Scene<'_>, path: &str, keep: &str, set: &Values, unset:
         return nothing_kept(path, keep, current.as_ref(), set, unset);
     };
     let made = edited(keep, &kept.bytes, set, unset)?;
-    let (now, like) = current.map_or_else(|| (None, kept.attributes), |current| (Some(current.bytes), current.attributes));
+    let (now, like) =
+        current.map_or_else(|| (None, kept.attributes), |current| (Some(current.bytes), current.attributes));
     match now {
         Some(now) if now == kept.bytes => {
             host.remove(keep).await?;
             Ok(Report::holds(format!("{path} holds its original already; removed {keep}")))
         }
-        Some(now) if now != made.text.as_bytes() => {
-            Err(Undone::Failed(three_ways(scene, path, keep, &made, &now)))
-        }
+        Some(now) if now != made.text.as_bytes() => Err(Undone::Failed(three_ways(scene, path, keep, &made, &now))),
         // Gone, or as the edit left it.
         Some(_) | None => {
             write(host, path, &kept.bytes, &like).await?;
             let (one, other) = (host.sha256(path).await?, host.sha256(keep).await?);
             if one != other {
-                return Err(Undone::InDoubt(format!("{path} has SHA-256 {one} and {keep} {other}: they must be equal")));
+                return Err(Undone::InDoubt(format!(
+                    "{path} has SHA-256 {one} and {keep} {other}: they must be equal"
+                )));
             }
             host.remove(keep).await?;
             let words = format!("put the original of {path} back (SHA-256 {one}); removed {keep}");
@@ -162,7 +163,9 @@ fn three_ways(scene: &Scene<'_>, path: &str, keep: &str, made: &Edited, now: &[u
     scene.sink.note(&format!("what someone changed since:\n{}", diff(&made.text, &now)));
     let changed: Vec<String> = diff(&made.text, &now)
         .lines()
-        .filter(|line| (line.starts_with('+') || line.starts_with('-')) && !line.starts_with("+++") && !line.starts_with("---"))
+        .filter(|line| {
+            (line.starts_with('+') || line.starts_with('-')) && !line.starts_with("+++") && !line.starts_with("---")
+        })
         .take(4)
         .map(|line| crate::hosts::clean::line(line.as_bytes()))
         .collect();
@@ -181,7 +184,9 @@ fn check_value(flag: &str, value: &str) -> Result<(), String> {
         let unit = value.trim_start_matches(|c: char| c.is_ascii_digit());
         if unit.len() == value.len() || !UNITS.contains(&unit) {
             let units = UNITS.join(", ");
-            return Err(format!("-{flag}={value} would be refused: a time is digits and one of {units}, as in 360mins"));
+            return Err(format!(
+                "-{flag}={value} would be refused: a time is digits and one of {units}, as in 360mins"
+            ));
         }
     }
     Ok(())
@@ -211,7 +216,8 @@ async fn look_at_process(
     has_not: &[String],
 ) -> Result<Report, String> {
     let found = process::on(scene, scene.name, service).await?;
-    let best = found.alive.iter().map(|process| (given(&process.args), process.pid)).max_by_key(|(given, _)| given.len());
+    let best =
+        found.alive.iter().map(|process| (given(&process.args), process.pid)).max_by_key(|(given, _)| given.len());
     if let Some((given, pid)) = best.filter(|(given, _)| !given.is_empty()) {
         let place = format!("{service} (process {pid})");
         return Ok(compare(&place, |flag| values(&given, flag), has, has_not));
@@ -226,13 +232,13 @@ async fn look_at_process(
 
 /// Flags of a command line, name and value.
 fn given(args: &[String]) -> Vec<(String, String)> {
-    let line: String = args.iter().map(|arg| shlex::try_quote(arg).map_or_else(|_| arg.clone(), |q| q.into_owned())).fold(
-        String::new(),
-        |mut line, arg| {
+    let line: String = args
+        .iter()
+        .map(|arg| shlex::try_quote(arg).map_or_else(|_| arg.clone(), |q| q.into_owned()))
+        .fold(String::new(), |mut line, arg| {
             let _ = writeln!(line, "{arg}");
             line
-        },
-    );
+        });
     FlagsFile::parse(line.as_bytes()).map(|file| file.all()).unwrap_or_default()
 }
 
@@ -288,7 +294,11 @@ async fn foresee_or(scene: &Scene<'_>, flags: &Flags) -> Result<Prediction, Undo
         }
         Flags::Restore { file, keep, .. } => {
             let there = scene.host.stat(keep.as_str()).await?.is_some();
-            let words = if there { format!("would put {keep} back to {file}") } else { format!("no original is at {keep}: nothing to put back") };
+            let words = if there {
+                format!("would put {keep} back to {file}")
+            } else {
+                format!("no original is at {keep}: nothing to put back")
+            };
             Ok(Prediction::new(Finding::Holds, words))
         }
         Flags::File { .. } | Flags::Running { .. } => Ok(Prediction::new(Finding::Holds, "would look at flags")),

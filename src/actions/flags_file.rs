@@ -140,7 +140,8 @@ impl FlagsFile {
     /// The values that a flag is given, in the order in which they stand. A scheduler starts with at most one.
     pub fn values(&self, flag: &str) -> Vec<String> {
         let given = self.given().into_iter().filter(|(_, given)| given.name == flag).map(|(_, given)| given.value);
-        let carried = self.carrier(flag).map(|region| self.text.get(region.inner.clone()).unwrap_or_default().to_owned());
+        let carried =
+            self.carrier(flag).map(|region| self.text.get(region.inner.clone()).unwrap_or_default().to_owned());
         given.chain(carried).map(|value| self.expanded(&value)).collect()
     }
 
@@ -399,7 +400,11 @@ fn words(text: &str, region: &Region) -> Vec<Word> {
         } else if listed && byte == b'#' {
             at = bytes.iter().skip(at).position(|byte| *byte == b'\n').map_or(region.inner.end, |next| at + next);
         } else {
-            let end = if listed { shell_word_end(bytes, at, region.inner.end) } else { plain_word_end(bytes, at, region.inner.end) };
+            let end = if listed {
+                shell_word_end(bytes, at, region.inner.end)
+            } else {
+                plain_word_end(bytes, at, region.inner.end)
+            };
             let raw = text.get(at..end).unwrap_or_default();
             let text = if listed { unquoted(raw) } else { raw.to_owned() };
             found.push(Word { span: at..end, text });
@@ -477,7 +482,8 @@ fn assignment(text: &str, start: usize) -> Option<Region> {
     } else {
         let end = shell_word_end(bytes, from, text.len());
         // `shell_word_end` never returns an empty word at a separator.
-        let end = if bytes.get(from).is_none_or(|byte| byte.is_ascii_whitespace() || *byte == b';') { from } else { end };
+        let end =
+            if bytes.get(from).is_none_or(|byte| byte.is_ascii_whitespace() || *byte == b';') { from } else { end };
         let (inner, quote) = quoting(bytes, from, end);
         (from..end, inner, quote)
     };
@@ -503,7 +509,8 @@ fn quoting(bytes: &[u8], from: usize, end: usize) -> (Range<usize>, Quote) {
     let quotes = |byte: &u8| matches!(byte, b'"' | b'\'' | b'\\');
     match value {
         [open @ (b'"' | b'\''), inner @ .., close] if open == close => {
-            let clean = !inner.contains(open) && !inner.windows(2).any(|pair| pair.first() == Some(&b'\\') && pair != b"\\\n");
+            let clean =
+                !inner.contains(open) && !inner.windows(2).any(|pair| pair.first() == Some(&b'\\') && pair != b"\\\n");
             (from + 1..end - 1, if clean { Quote::Whole } else { Quote::Pieces })
         }
         _ if value.iter().any(quotes) => (from..end, Quote::Pieces),

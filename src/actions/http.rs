@@ -12,8 +12,8 @@ use super::{
     web::{Ask, BODY_BYTES_MAX, NoPage, Page},
 };
 use crate::{
-    hosts::{Output as _, clean},
     engine::Stream,
+    hosts::{Output as _, clean},
     runbook::kind::{Capture, Http, Method},
     session::{Finding, Report},
 };

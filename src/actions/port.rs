@@ -5,11 +5,7 @@
 use std::time::Duration;
 
 use super::scene::{Scene, finding};
-use crate::{
-    hosts::Answer,
-    runbook::kind::Port,
-    session::Report,
-};
+use crate::{hosts::Answer, runbook::kind::Port, session::Report};
 
 /// Longest time for one connection; a machine next door answers in milliseconds.
 const CONNECT_MAX: Duration = Duration::from_secs(5);

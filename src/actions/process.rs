@@ -6,7 +6,11 @@
 use super::scene::{Scene, finding, seen};
 use crate::{
     hosts::{Host, HostError, Proc},
-    runbook::{kind::Process, model::{GroupName, HostName}, text::Text},
+    runbook::{
+        kind::Process,
+        model::{GroupName, HostName},
+        text::Text,
+    },
     session::{Finding, Report},
 };
 
@@ -133,7 +137,10 @@ async fn by_file(
     }
     let written = host.stat(path).await.map_err(|error| error.to_string())?.map_or(0, |stat| stat.modified_ms);
     if process.started_ms > written + STARTED_AFTER_MS {
-        return Err(format!("process {pid} was started after {path} was written; it may be another program: {}", shown(process)));
+        return Err(format!(
+            "process {pid} was started after {path} was written; it may be another program: {}",
+            shown(process)
+        ));
     }
     Ok((Some(process.clone()), String::new()))
 }

@@ -11,11 +11,7 @@ use super::{
 };
 use crate::{
     hosts::Stop,
-    runbook::{
-        kind::Kind,
-        model::HostName,
-        text::Slot,
-    },
+    runbook::{kind::Kind, model::HostName, text::Slot},
     session::{Finding, Known, Look, Order, Outcome, Report},
 };
 
@@ -151,8 +147,8 @@ pub async fn predict(world: &World, host: &HostName, kind: &Kind, known: &Known)
     let (sink, stop) = (Sink::none(), Stop::never());
     let scene = Scene { world, name: host, host: found, known, sink: &sink, stop: &stop, until };
     let foreseen = timeout_at(until, foresee(&scene, kind)).await;
-    let mut foreseen = foreseen
-        .unwrap_or_else(|_| Prediction::new(Finding::Unknown, format!("{}: no answer in time", kind.name())));
+    let mut foreseen =
+        foreseen.unwrap_or_else(|_| Prediction::new(Finding::Unknown, format!("{}: no answer in time", kind.name())));
     foreseen.would = world.secrets.redact(&foreseen.would);
     foreseen.details.iter_mut().for_each(|line| *line = world.secrets.redact(line));
     foreseen

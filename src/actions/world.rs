@@ -48,7 +48,8 @@ impl World {
     /// Renders texts of the inventory for a host.
     pub(super) fn render(&self, host: &HostName, text: &Text) -> Result<String, String> {
         let names = Names { inventory: &self.inventory, host };
-        template::render(text, &names).map_err(|error| format!("the inventory's text {text:?}: {error}", text = text.as_str()))
+        template::render(text, &names)
+            .map_err(|error| format!("the inventory's text {text:?}: {error}", text = text.as_str()))
     }
 
     /// Renders a command of the inventory for a host.

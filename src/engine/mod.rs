@@ -10,12 +10,14 @@
 
 mod clock;
 mod handle;
+mod live;
 mod output;
 mod perform;
 mod run;
 
 pub use clock::{Clock, system_clock};
 pub use handle::{Ask, Handle, Health, Numbered, Snapshot};
+pub use live::Live;
 pub use output::{LINE_CHARS_MAX, LINES_MAX, OutputLine, OutputStore, Stream};
 pub use perform::Perform;
 pub use run::Engine;

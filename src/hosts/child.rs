@@ -112,12 +112,7 @@ pub(super) fn sessions() -> BTreeSet<i32> {
 }
 
 /// Runs a program through the stub.
-pub(super) async fn run(
-    stub: &Path,
-    run: &Run,
-    output: &dyn Output,
-    stop: &Stop,
-) -> Result<Ran, HostError> {
+pub(super) async fn run(stub: &Path, run: &Run, output: &dyn Output, stop: &Stop) -> Result<Ran, HostError> {
     let mut child = spawn(stub, run)?;
     let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
     let _listed = pid.map(|pid| Listed::new(pid.as_raw_nonzero().get()));

@@ -265,8 +265,7 @@ fn sync_directory(path: &Path) -> Result<(), HostError> {
 pub(super) fn remove(path: &Path) -> Result<bool, HostError> {
     guard(path)?;
     let Some(found) = stat(path)? else { return Ok(false) };
-    let removed =
-        if found.kind == FileKind::Directory { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    let removed = if found.kind == FileKind::Directory { fs::remove_dir_all(path) } else { fs::remove_file(path) };
     removed.map_err(|error| io_error("remove", path, &error))?;
     sync_directory(parent(path))?;
     Ok(true)

@@ -22,7 +22,8 @@ pub fn exec_stub(args: impl IntoIterator<Item = OsString>) -> i32 {
     let mut args = args.into_iter();
     let parent = args.next().and_then(|text| text.to_str()?.parse::<i32>().ok());
     let dashes = args.next();
-    let (Some(parent), Some("--"), Some(program)) = (parent, dashes.as_ref().and_then(|text| text.to_str()), args.next())
+    let (Some(parent), Some("--"), Some(program)) =
+        (parent, dashes.as_ref().and_then(|text| text.to_str()), args.next())
     else {
         say("internal use only");
         return CANNOT_RUN;

@@ -14,9 +14,7 @@ use tokio::{
 };
 
 use super::{
-    Answer, Attributes, Entry, Host, HostError, Output, Proc, Ran, Run, Stat, Stop, Written,
-    child,
-    disk, processes,
+    Answer, Attributes, Entry, Host, HostError, Output, Proc, Ran, Run, Stat, Stop, Written, child, disk, processes,
 };
 use crate::{
     replog::{FileEntry, Source, SourceError},
@@ -207,7 +205,8 @@ impl Source for Directory {
     }
 
     fn list(&self) -> Result<Vec<FileEntry>, SourceError> {
-        let found = std::fs::metadata(&self.path).map_err(|error| source_error(disk::io_error("read", &self.path, &error)))?;
+        let found =
+            std::fs::metadata(&self.path).map_err(|error| source_error(disk::io_error("read", &self.path, &error)))?;
         if !found.is_dir() {
             return Err(SourceError::NotADirectory);
         }
