@@ -13,3 +13,4 @@ pub mod practice;
 pub mod replog;
 pub mod runbook;
 pub mod session;
+pub mod tui;
