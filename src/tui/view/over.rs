@@ -14,7 +14,7 @@ use crate::{
 pub(super) fn page(scene: Scene<'_>, width: u16) -> Doc {
     let state = scene.world.state;
     let mut doc = Doc::new(scene.theme, width);
-    let Life::Ended { outcome, at } = &state.life else { return doc };
+    let Life::Ended { outcome, at, .. } = &state.life else { return doc };
     doc.text(Role::Strong, "The session is over");
     doc.labelled("outcome  ", Role::Strong, outcome);
     doc.labelled("took     ", Role::Plain, &span(at.since(state.session.at)));
