@@ -2,6 +2,7 @@
 
 pub mod actions;
 pub mod aurora;
+pub mod cli;
 pub mod engine;
 pub mod exit;
 pub mod headless;
@@ -11,6 +12,7 @@ pub mod journal;
 pub mod logscan;
 pub mod practice;
 pub mod replog;
+pub mod report;
 pub mod runbook;
 pub mod session;
 pub mod tui;

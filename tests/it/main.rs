@@ -9,6 +9,8 @@ mod logscan;
 mod replog;
 mod replog_store;
 mod replog_verdict;
+mod report;
 mod runbook;
 mod session;
 mod shipped;
+mod tidy;

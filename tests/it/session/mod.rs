@@ -1,5 +1,5 @@
 //! The session core against a world that is made up: no clock, no disk, no process.
 
 mod cases;
-mod sim;
+pub mod sim;
 mod walk;
