@@ -4,13 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::model::{Group, Host, Inventory, Reach, ServiceTemplates, Vars};
+use super::{
+    model::{Group, Host, Inventory, Reach, ServiceTemplates, Vars},
+    raw::{RawInventory, RawReach, RawScalar, RawService},
+};
 use crate::runbook::{
     check::{Checker, Document, merge, read},
     kind::Kind,
     model::{GroupName, HostName, LOCAL, Runbook, Step, Target},
     problem::{DocPath, Problem, Problems, Severity, did_you_mean},
-    raw::{self, RawInventory, RawReach, RawScalar, RawService},
+    raw,
     schema::inventory_schema,
     template,
     text::Text,

@@ -5,6 +5,7 @@
 
 mod check;
 pub mod model;
+pub(crate) mod raw;
 
 pub use check::{check_against, inventory_yaml, load_inventory};
 pub use model::{Group, Host, Inventory, Reach, ServiceTemplates};

@@ -8,21 +8,20 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use super::{
-    kind::{Command, Flags, Kind, LogLines, Vars},
+    kind::Kind,
     locate::{Node, locate},
     model::{
-        Action, Condition, Confirm, Danger, End, Gate, GroupName, GroupNeeds, InDoubt, Input, InputId, InputKind, Item,
-        ItemId, Needs, Order, Phase, PhaseId, Register, Runbook, Step, StepId, Target, Undo,
+        Action, Condition, Confirm, Danger, End, Gate, GroupName, GroupNeeds, InDoubt, Item, ItemId, Needs, Order,
+        Phase, PhaseId, Register, Runbook, Step, StepId, Target, Undo,
     },
     names,
-    problem::{DocPath, Problem, Problems, Seg, Severity, did_you_mean, one_of},
+    problem::{DocPath, Problem, Problems, Seg, Severity, did_you_mean},
     raw::{
-        self, RawCondition, RawConfirm, RawConfirmWord, RawGate, RawInput, RawInputType, RawItem, RawNeeds, RawPhase,
-        RawProbe, RawRunbook, RawStep, RawTarget, RawUndo, RawValues,
+        self, RawCondition, RawConfirm, RawConfirmWord, RawGate, RawItem, RawNeeds, RawPhase, RawProbe, RawRunbook,
+        RawStep, RawTarget, RawUndo, RawValues,
     },
     schema::runbook_schema,
     shape,
-    text::Text,
 };
 
 /// Longest id, in characters: it must fit beside others in a narrow column.
@@ -109,7 +108,7 @@ pub fn load_runbook(name: &str, bytes: &[u8]) -> Result<Runbook, Problems> {
 /// The problems of shape, and those others that are not about something that was repaired.
 pub(crate) fn merge(shape: shape::Shape, later: Problems) -> Problems {
     let mut problems = shape.problems;
-    let repaired = shape.repaired;
+    let repaired: Vec<DocPath> = shape.repaired.iter().flat_map(touched).collect();
     let own = later
         .0
         .into_iter()
@@ -117,6 +116,23 @@ pub(crate) fn merge(shape: shape::Shape, later: Problems) -> Problems {
     problems.0.extend(own);
     problems.settle();
     problems
+}
+
+/// A repaired path, and what is judged by what stands there.
+fn touched(path: &DocPath) -> Vec<DocPath> {
+    let mut all = vec![path.clone()];
+    match path.0.split_last() {
+        // What belongs to an input is decided by its type.
+        Some((Seg::Key(last), above)) if last == "type" => all.push(DocPath(above.to_vec())),
+        _ => {}
+    }
+    let actions = path.0.iter().position(|seg| matches!(seg, Seg::Key(key) if key == "do"));
+    if let Some(step) = actions.and_then(|at| path.0.get(..at)) {
+        // How dangerous a step is and how it is undone is decided by its actions.
+        let step = DocPath(step.to_vec());
+        all.extend([step.key("danger"), step.key("undo")]);
+    }
+    all
 }
 
 /// True if a repair took away something that names may refer to: what is said about names then would
@@ -183,14 +199,16 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn plain(&mut self, text: &str, path: &DocPath) {
+    /// A text that is filled and takes no placeholders.
+    pub(super) fn plain(&mut self, text: &str, path: &DocPath) {
         self.filled(text, path);
         if text.contains("{{") {
             self.report(path, "it takes no placeholders", None);
         }
     }
 
-    fn unique<'t>(&mut self, what: &str, ids: impl Iterator<Item = (DocPath, &'t str)>) {
+    /// Ids of which none may be there twice.
+    pub(super) fn unique<'t>(&mut self, what: &str, ids: impl Iterator<Item = (DocPath, &'t str)>) {
         let mut seen = BTreeSet::new();
         for (path, id) in ids {
             if !seen.insert(id) {
@@ -199,7 +217,8 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn time(&mut self, text: Option<&str>, default_ms: u64, may_be_zero: bool, path: &DocPath) -> u64 {
+    /// Milliseconds of a time that may be left out.
+    pub(super) fn time(&mut self, text: Option<&str>, default_ms: u64, may_be_zero: bool, path: &DocPath) -> u64 {
         let Some(text) = text else { return default_ms };
         match duration_ms(text) {
             Ok(0) if !may_be_zero => self.report(path, "it must be longer than nothing", None),
@@ -286,89 +305,8 @@ impl<'a> Checker<'a> {
         items.collect()
     }
 
-    fn inputs(&mut self, raw: Vec<RawInput>, path: &DocPath) -> Vec<Input> {
-        raw.into_iter().enumerate().map(|(at, input)| self.input(input, &path.index(at))).collect()
-    }
-
-    fn input(&mut self, mut raw: RawInput, path: &DocPath) -> Input {
-        self.id(&raw.id, &path.key("id"));
-        self.plain(&raw.title, &path.key("title"));
-        let kind = self.input_kind(&mut raw, path);
-        self.default(raw.default.as_ref(), &kind, &path.key("default"));
-        let when = raw.when.map(|when| self.condition(when, &path.key("when")));
-        let (help, default, optional) = (raw.help, raw.default, raw.optional);
-        Input { id: InputId(raw.id), title: raw.title, help, kind, default, optional, when }
-    }
-
-    /// Takes what belongs to the type of an input, and reports what is missing and what does not belong.
-    fn input_kind(&mut self, raw: &mut RawInput, path: &DocPath) -> InputKind {
-        use RawInputType as Type;
-        let keys: [(&str, &[Type], bool, bool); 6] = [
-            ("choices", &[Type::Choice], true, raw.choices.is_some()),
-            ("from", &[Type::Pick], true, raw.from.is_some()),
-            ("list", &[Type::Pick], true, raw.list.is_some()),
-            ("value", &[Type::Pick], true, raw.value.is_some()),
-            ("show", &[Type::Pick], false, raw.show.is_some()),
-            ("group", &[Type::Host], true, raw.group.is_some()),
-        ];
-        for (key, types, required, there) in keys {
-            if there && !types.contains(&raw.r#type) {
-                self.report(&path.key(key), format!("`{key}` does not belong to an input of this type"), None);
-            } else if required && !there && types.contains(&raw.r#type) {
-                self.report(path, format!("`{key}` is missing for an input of this type"), None);
-            }
-        }
-        match raw.r#type {
-            Type::Text => InputKind::Text,
-            Type::Choice => {
-                let choices = raw.choices.take().unwrap_or_default();
-                if choices.is_empty() {
-                    self.report(&path.key("choices"), "there is nothing to choose from", None);
-                }
-                let paths = choices.iter().enumerate().map(|(at, word)| (path.key("choices").index(at), word.as_str()));
-                self.unique("choice", paths.collect::<Vec<_>>().into_iter());
-                InputKind::Choice(choices)
-            }
-            Type::Pick => {
-                let value = raw.value.take().unwrap_or_default();
-                let show = raw.show.take().unwrap_or_else(|| vec![value.clone()]);
-                let from = Register(raw.from.take().unwrap_or_default());
-                InputKind::Pick { from, list: raw.list.take().unwrap_or_default(), value, show }
-            }
-            Type::Duration => InputKind::Duration,
-            Type::Path => InputKind::Path,
-            Type::Host => InputKind::Host(GroupName(raw.group.take().unwrap_or_default())),
-            Type::Secret => InputKind::Secret,
-            Type::YesNoUnsure => InputKind::YesNoUnsure,
-        }
-    }
-
-    fn default(&mut self, default: Option<&Text>, kind: &InputKind, path: &DocPath) {
-        let Some(text) = default.map(Text::as_str) else { return };
-        if text.contains("{{") {
-            return;
-        }
-        let words: Vec<&str> = match kind {
-            InputKind::Choice(choices) => choices.iter().map(String::as_str).collect(),
-            InputKind::YesNoUnsure => vec!["yes", "no", "unsure"],
-            InputKind::Duration => {
-                if let Err(message) = duration_ms(text) {
-                    self.report(path, message, None);
-                }
-                return;
-            }
-            InputKind::Secret => {
-                return self.report(path, "a secret has no default: it would stand in this file", None);
-            }
-            InputKind::Text | InputKind::Pick { .. } | InputKind::Path | InputKind::Host(_) => return,
-        };
-        if !words.contains(&text) {
-            let suggestion = did_you_mean(text, words.iter().copied());
-            self.report(path, format!("`{text}` is not {}", one_of(words)), suggestion);
-        }
-    }
-
-    fn condition(&mut self, raw: RawCondition, path: &DocPath) -> Condition {
+    /// A condition, and what is wrong with it.
+    pub(super) fn condition(&mut self, raw: RawCondition, path: &DocPath) -> Condition {
         let mut several = |parts: Vec<RawCondition>, key: &str| -> Vec<Condition> {
             let path = path.key(key);
             if parts.is_empty() {
@@ -592,113 +530,6 @@ impl<'a> Checker<'a> {
 
     fn probe(&mut self, mut raw: RawProbe, path: &DocPath) -> Kind {
         self.kind(raw.take_kind(), path)
-    }
-
-    fn kind(&mut self, kind: Option<Kind>, path: &DocPath) -> Kind {
-        let Some(kind) = kind else {
-            // A shape without a kind was reported and repaired; this stands for nothing.
-            return Kind::Wait(super::kind::Wait { r#for: Text::from("1s") });
-        };
-        let own = path.key(kind.name());
-        match &kind {
-            Kind::Command(command) => self.command(command, &own),
-            Kind::Flags(flags) => self.flags(flags, &own),
-            Kind::Http(http) => {
-                self.url(&http.url, &own.key("url"));
-                for (at, status) in http.status.iter().enumerate() {
-                    if !(100..600).contains(status) {
-                        self.report(&own.key("status").index(at), format!("{status} is no HTTP status"), None);
-                    }
-                }
-            }
-            Kind::Wait(wait) => self.literal_time(&wait.r#for, &own.key("for")),
-            Kind::Port(port) => {
-                let (super::kind::Port::Open(at) | super::kind::Port::Closed(at)) = port;
-                if !at.as_str().contains(':') && !at.as_str().contains("{{") {
-                    self.report(&own, format!("`{at}` is not `address:port`"), None);
-                }
-            }
-            Kind::LogLines(lines) => self.log_lines(lines, &own),
-            Kind::Vars(Vars { url, has, any }) => {
-                self.url(url, &own.key("url"));
-                if has.is_empty() && any.is_empty() {
-                    self.report(&own, "it names no value: neither `has` nor `any`", None);
-                }
-            }
-            Kind::Master(master) => self.url(&master.url, &own.key("url")),
-            _ => {}
-        }
-        kind
-    }
-
-    fn command(&mut self, command: &Command, path: &DocPath) {
-        match (&command.shell, command.argv.first()) {
-            (None, None) => self.report(path, "it runs nothing: neither `argv` nor `shell`", None),
-            (Some(_), Some(_)) => self.report(path, "`argv` and `shell` exclude each other; keep one", None),
-            (Some(shell), None) => self.filled(shell.as_str(), &path.key("shell")),
-            (None, Some(program)) => self.filled(program.as_str(), &path.key("argv").index(0)),
-        }
-        for name in command.env.keys() {
-            let well_formed = !name.is_empty() && !name.contains(['=', '\0']);
-            if !well_formed {
-                self.report(&path.key("env").key(name), format!("`{name}` is no name of a variable"), None);
-            }
-        }
-    }
-
-    fn flags(&mut self, flags: &Flags, path: &DocPath) {
-        let (name, set, unset, key_set, key_unset) = match flags {
-            Flags::Edit { set, unset, .. } => ("edit", set, unset, "set", "unset"),
-            Flags::Restore { set, unset, .. } => ("restore", set, unset, "set", "unset"),
-            Flags::File { has, has_not, .. } => ("file", has, has_not, "has", "has_not"),
-            Flags::Running { has, has_not, .. } => ("running", has, has_not, "has", "has_not"),
-        };
-        let path = path.key(name);
-        if set.is_empty() && unset.is_empty() {
-            self.report(&path, format!("it names no flag: neither `{key_set}` nor `{key_unset}`"), None);
-        }
-        let set_paths = set.keys().map(|flag| (path.key(key_set).key(flag), flag));
-        let unset_paths = unset.iter().enumerate().map(|(at, flag)| (path.key(key_unset).index(at), flag));
-        for (path, flag) in set_paths.chain(unset_paths) {
-            if flag.starts_with('-') || flag.is_empty() || flag.contains(['=', ' ']) {
-                let suggestion = Some(format!("did you mean `{}`?", flag.trim_start_matches('-')));
-                self.report(&path, format!("`{flag}` is not the bare name of a flag"), suggestion);
-            }
-        }
-        for (at, flag) in unset.iter().enumerate().filter(|(_, flag)| set.contains_key(*flag)) {
-            let message = format!("`{flag}` cannot be in `{key_set}` and in `{key_unset}`");
-            self.report(&path.key(key_unset).index(at), message, None);
-        }
-    }
-
-    fn log_lines(&mut self, lines: &LogLines, path: &DocPath) {
-        if let (Some(least), Some(most)) = (lines.at_least, lines.at_most)
-            && least > most
-        {
-            self.report(path, format!("`at_least` {least} is more than `at_most` {most}"), None);
-        }
-        if let Some(since) = &lines.since
-            && !since.as_str().contains("{{")
-            && since.as_str().parse::<jiff::Timestamp>().is_err()
-        {
-            self.report(&path.key("since"), format!("`{since}` is not a time such as `2026-01-31T04:05:06Z`"), None);
-        }
-    }
-
-    fn url(&mut self, url: &Text, path: &DocPath) {
-        let literal = url.as_str().split("{{").next().unwrap_or_default();
-        let fits =
-            "http://".starts_with(literal) && literal.len() < url.as_str().len() || literal.starts_with("http://");
-        if !fits {
-            let suggestion = literal.starts_with("https://").then(|| "only plain http is spoken".to_owned());
-            self.report(path, format!("`{url}` is not an address such as `http://host:port/path`"), suggestion);
-        }
-    }
-
-    fn literal_time(&mut self, text: &Text, path: &DocPath) {
-        if !text.as_str().contains("{{") {
-            self.time(Some(text.as_str()), 0, true, path);
-        }
     }
 }
 

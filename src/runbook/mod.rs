@@ -7,6 +7,8 @@
 //! data in `runbooks/`.
 
 pub(crate) mod check;
+mod check_input;
+mod check_kind;
 mod describe;
 pub mod embedded;
 pub mod kind;

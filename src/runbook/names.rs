@@ -507,7 +507,9 @@ fn each_text(condition: &Condition, path: &DocPath, give: &mut dyn FnMut(&Text, 
         Condition::Mode(_) => {}
         Condition::Is { text, values } => {
             give(text, &path.key("text"));
-            values.iter().for_each(|value| give(value, &path.key("is")));
+            for value in values {
+                give(value, &path.key("is"));
+            }
         }
         Condition::All(parts) => {
             parts.iter().enumerate().for_each(|(at, part)| each_text(part, &path.key("all").index(at), give));

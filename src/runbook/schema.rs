@@ -9,7 +9,8 @@ use std::sync::LazyLock;
 use schemars::{Schema, SchemaGenerator, generate::SchemaSettings, transform::transform_subschemas};
 use serde_json::Value;
 
-use super::raw::{RawInventory, RawRunbook};
+use super::raw::RawRunbook;
+use crate::inventory::raw::RawInventory;
 
 static RUNBOOK: LazyLock<Value> =
     LazyLock::new(|| finish(generator().into_root_schema_for::<RawRunbook>(), "Firstlight runbook, format 1"));

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 
 use super::{
     locate::{Content, Node},
-    problem::{DocPath, Place, Problem, Problems, Severity, did_you_mean, one_of},
+    problem::{DocPath, Place, Problem, Problems, Severity, did_you_mean, nearest, one_of},
 };
 
 /// What the check of a document's shape found.
@@ -103,14 +103,14 @@ impl<'a> Walker<'a> {
             _ if fitting.iter().all(|branch| types_of(branch) == ["object"]) => {
                 self.tagged(&fitting, value, node, path);
             }
-            _ => match fitting.iter().copied().find(|branch| words_of(branch).is_none()) {
-                Some(free) => self.walk(free, value, node, path),
-                None => {
-                    let others = branches.iter().filter(|branch| words_of(branch).is_none());
-                    let others: Vec<&str> = others.map(|branch| noun(branch)).collect();
-                    self.word(&fitting, &others, value, node, path);
+            _ => {
+                if let Some(free) = fitting.iter().copied().find(|branch| words_of(branch).is_none()) {
+                    return self.walk(free, value, node, path);
                 }
-            },
+                let others = branches.iter().filter(|branch| words_of(branch).is_none());
+                let others: Vec<&str> = others.map(|branch| noun(branch)).collect();
+                self.word(&fitting, &others, value, node, path);
+            }
         }
     }
 
@@ -166,7 +166,10 @@ impl<'a> Walker<'a> {
                     unknown.push(entry.key.as_str());
                     let known = properties.into_iter().flat_map(Map::keys).map(String::as_str);
                     let missing = known.filter(|key| !entries.iter().any(|entry| entry.key == *key));
-                    let suggestion = did_you_mean(&entry.key, missing);
+                    let meant = nearest(&entry.key, missing);
+                    // What is said to be missing under the right name follows from the wrong one.
+                    self.shape.repaired.extend(meant.map(|key| path.key(key)));
+                    let suggestion = meant.map(|key| format!("did you mean `{key}`?"));
                     self.report(entry.key_place, &inner, format!("unknown key `{}`", entry.key), suggestion);
                 }
             }
@@ -334,7 +337,7 @@ impl<'a> Walker<'a> {
     /// than the author did stays a text.
     fn scalar(&mut self, value: &mut Value, node: &Node, path: &DocPath) {
         match &node.content {
-            Content::Scalar { text, .. } if value.is_number() && value.to_string() != *text => {
+            Content::Scalar { text, .. } if matches!(value, Value::Number(number) if number.to_string() != *text) => {
                 *value = Value::String(text.clone());
             }
             Content::Scalar { .. } if !value.is_null() => {}

@@ -33,8 +33,8 @@ enum State {
     Double,
     Backquote,
     Comment,
-    /// `${…}`, with the braces that are open.
-    Brace(usize),
+    /// `${…}`; the first `}` ends it.
+    Brace,
     /// `$((…))`, with the parentheses that are open.
     Arithmetic(usize),
     HereDocument,
@@ -51,7 +51,7 @@ impl State {
             Self::Double => Some("within double quotes"),
             Self::Backquote => Some("within backquotes"),
             Self::Comment => Some("in a comment"),
-            Self::Brace(_) => Some("within `${ }`"),
+            Self::Brace => Some("within `${ }`"),
             Self::Arithmetic(_) => Some("within `$(( ))`"),
             Self::HereDocument => Some("after the start of a here-document"),
             Self::Lost => Some("after quotes within a substitution, which are not followed here"),
@@ -64,7 +64,7 @@ impl State {
             Self::Single => Some("a single quote"),
             Self::Double => Some("a double quote"),
             Self::Backquote => Some("a backquote"),
-            Self::Brace(_) => Some("a `${`"),
+            Self::Brace => Some("a `${`"),
             Self::Arithmetic(_) => Some("a `$((`"),
         }
     }
@@ -124,6 +124,9 @@ impl Scan {
                 // A line that is continued goes on as if neither character were there.
                 if char != '\n' {
                     self.before = Some('x');
+                } else if self.state == State::Plain && self.before.is_some_and(|before| "$<(".contains(before)) {
+                    // An operator that goes on in the next line is not put together here.
+                    self.state = State::Lost;
                 }
                 continue;
             }
@@ -136,18 +139,16 @@ impl Scan {
         match (self.state, char) {
             (State::Single, '\'') | (State::Double, '"') | (State::Backquote, '`') => self.enter(State::Plain, 'x'),
             (State::Comment, '\n') => self.enter(State::Plain, '\n'),
-            (State::Plain | State::Double | State::Backquote | State::Brace(_) | State::Arithmetic(_), '\\') => {
+            (State::Plain | State::Double | State::Backquote | State::Brace | State::Arithmetic(_), '\\') => {
                 self.escaped = true;
             }
             (State::Plain, _) => self.plain(char, next),
-            (State::Double, '`') => self.state = State::Lost,
-            (State::Double, '$') if substitutes(next) => self.state = State::Lost,
-            (State::Backquote | State::Arithmetic(_), '\'' | '"') | (State::Brace(_), '\'' | '"' | '`' | '$') => {
-                self.state = State::Lost
-            }
-            (State::Brace(open), '{') => self.state = State::Brace(open.saturating_add(1)),
-            (State::Brace(1), '}') | (State::Arithmetic(1), ')') => self.enter(State::Plain, 'x'),
-            (State::Brace(open), '}') => self.state = State::Brace(open.saturating_sub(1)),
+            (State::Double, '$') if !substitutes(next) => self.before = Some(char),
+            (State::Double, '`' | '$')
+            | (State::Backquote, '\'' | '"')
+            | (State::Arithmetic(_), '\'' | '"' | '`' | '#')
+            | (State::Brace, '\'' | '"' | '`' | '$') => self.state = State::Lost,
+            (State::Brace, '}') | (State::Arithmetic(1), ')') => self.enter(State::Plain, 'x'),
             (State::Arithmetic(open), '(') => self.state = State::Arithmetic(open.saturating_add(1)),
             (State::Arithmetic(open), ')') => self.state = State::Arithmetic(open.saturating_sub(1)),
             _ => self.before = Some(char),
@@ -157,13 +158,13 @@ impl Scan {
     fn plain(&mut self, char: char, next: &str) {
         let word_begins = self.before.is_none_or(|before| before.is_whitespace() || ";&|()<>".contains(before));
         match char {
-            // Some shells give backslashes a meaning in `$'…'`, others do not.
-            '\'' if self.before == Some('$') => self.state = State::Lost,
+            // Some shells give backslashes a meaning in `$'…'` and compute in `$[…]`, others do not.
+            '\'' | '[' if self.before == Some('$') => self.state = State::Lost,
             '\'' => self.enter(State::Single, char),
             '"' => self.enter(State::Double, char),
             '`' => self.enter(State::Backquote, char),
             '#' if word_begins => self.enter(State::Comment, char),
-            '{' if self.before == Some('$') => self.enter(State::Brace(1), char),
+            '{' if self.before == Some('$') => self.enter(State::Brace, char),
             '(' if self.before == Some('$') && next.starts_with('(') => self.enter(State::Arithmetic(1), char),
             // Where the body begins and ends is not followed: nothing after it is trusted.
             '<' if next.starts_with('<') => self.enter(State::HereDocument, char),

@@ -69,6 +69,31 @@ fn bad_files_are_refused_with_all_their_problems_at_once() {
     assert!(seen >= 10, "only {seen} files");
 }
 
+/// Each key of a good file misspelt in its turn: one problem, at that place, with what was meant, and
+/// nothing that only follows from it.
+#[test]
+fn a_misspelt_key_is_one_problem_with_what_was_meant() {
+    let lines: Vec<&str> = ROLLING.lines().collect();
+    let mut tried = 0;
+    for (at, line) in lines.iter().enumerate() {
+        let indent = line.len() - line.trim_start_matches([' ', '-']).len();
+        let Some((key, rest)) = line[indent..].split_once(':') else { continue };
+        if line.starts_with('#') || key.contains(' ') || matches!(key, "web" | "format") {
+            continue;
+        }
+        tried += 1;
+        let wrong = format!("{}{key}{}:{rest}", &line[..indent], &key[key.len() - 1..]);
+        let mut copy = lines.clone();
+        copy[at] = &wrong;
+        let problems = load_runbook("x.yaml", copy.join("\n").as_bytes()).map(drop).unwrap_err();
+        let text = problems.to_string();
+        let place = format!("x.yaml:{}:{}: ", at + 1, indent + 1);
+        assert!(text.starts_with(&place) && text.ends_with(&format!("(did you mean `{key}`?)")), "{wrong}\n{text}");
+        assert_eq!(problems.0.len(), 1, "{wrong}\n{text}");
+    }
+    assert!(tried > 80, "only {tried} keys");
+}
+
 #[test]
 fn limits_refuse_before_anything_is_built() {
     let deep = format!("format: 1\nid: {}x{}", "[".repeat(40), "]".repeat(40));
@@ -138,6 +163,10 @@ fn a_placeholder_in_a_shell_line_stands_where_a_word_stays_a_word() {
         ("echo \"${x:-\"a\"}\" \"{{ host.port }}\"", "after quotes within a substitution"),
         ("echo ${x:-\"}\"}\" {{ host.port }}\"", "after quotes within a substitution"),
         ("echo $'\\'' {{ host.port }} '", "after quotes within a substitution"),
+        ("echo ${x:-{a} # }{{ host.port }}", "in a comment"),
+        ("echo $((echo a) # ) {{ host.port }}", "after quotes within a substitution"),
+        ("cat <\\\n<E\n{{ host.port }}\nE", "after quotes within a substitution"),
+        ("echo $[ {{ host.port }} ]", "after quotes within a substitution"),
         ("echo 'x", "a single quote that does not end"),
     ];
     for (shell, expected) in refused {
@@ -277,8 +306,9 @@ proptest! {
         let mut bytes = ROLLING.as_bytes().to_vec();
         let end = (at + length).min(bytes.len());
         bytes.splice(at..end, put.bytes());
-        if let Err(problems) = load_runbook("x.yaml", &bytes) {
-            prop_assert!(!problems.0.is_empty());
+        match load_runbook("x.yaml", &bytes) {
+            Ok(runbook) => drop(plan(&runbook, None, &Known::default()).markdown()),
+            Err(problems) => prop_assert!(problems.has_errors()),
         }
     }
 }

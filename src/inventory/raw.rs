@@ -1,0 +1,107 @@
+//! Inventories as their authors write them, format 1: the source of their JSON Schema, as
+//! `runbook::raw` is for runbooks. What values mean is not decided here.
+
+use std::collections::BTreeMap;
+
+use schemars::{JsonSchema, Schema};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::runbook::text::Text;
+
+/// An inventory.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawInventory {
+    /// The format of this file: 1.
+    #[schemars(with = "u64")]
+    #[expect(dead_code, reason = "looked at before the document is read into this shape")]
+    pub format: u64,
+    /// The cluster.
+    pub cluster: RawCluster,
+    /// How services are started, stopped and looked at.
+    #[serde(default)]
+    pub services: BTreeMap<String, RawService>,
+    /// Groups of hosts.
+    pub groups: BTreeMap<String, RawGroup>,
+}
+
+/// A cluster.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawCluster {
+    /// Its name, as its schedulers say it.
+    pub name: String,
+    /// True if this is a practice cluster on the operator's own machine.
+    #[serde(default)]
+    pub practice: bool,
+    /// Variables of the cluster.
+    #[serde(default)]
+    pub vars: BTreeMap<String, RawScalar>,
+}
+
+/// The commands of one service, each a program with its arguments; texts may use `cluster.*` and `host.*`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawService {
+    /// Starts it.
+    pub start: Vec<Text>,
+    /// Stops it.
+    pub stop: Vec<Text>,
+    /// Exits 0 if it runs, 3 if it does not; anything else is unknown.
+    pub status: Vec<Text>,
+    /// A file with the process's id.
+    pub pid_file: Option<Text>,
+    /// A text that the process's command line contains, where there is no file.
+    pub matches: Option<Text>,
+}
+
+/// A group of hosts.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawGroup {
+    /// Variables of every host in the group.
+    #[serde(default)]
+    pub vars: BTreeMap<String, RawScalar>,
+    /// The hosts, in the order in which they are shown.
+    pub hosts: Vec<RawHostEntry>,
+}
+
+/// A host.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawHostEntry {
+    /// Its name, unique in the inventory.
+    pub name: String,
+    /// How it is reached.
+    pub reach: RawReach,
+    /// Variables of this host.
+    #[serde(default)]
+    pub vars: BTreeMap<String, RawScalar>,
+}
+
+/// How a host is reached.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RawReach {
+    /// It is this machine.
+    Local,
+}
+
+/// The value of a variable: a text, a number, or `true` or `false`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(transparent)]
+pub struct RawScalar(pub Value);
+
+impl JsonSchema for RawScalar {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Scalar".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> Schema {
+        schemars::json_schema!({
+            "description": "A text, a number, or `true` or `false`.",
+            "type": ["string", "number", "boolean"],
+        })
+    }
+}
