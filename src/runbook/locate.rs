@@ -162,6 +162,7 @@ impl Builder<'_> {
         self.problems.0.push(problem);
     }
 
+    #[expect(clippy::unnecessary_box_returns, reason = "it is the error of every function here, and large")]
     fn fatal(&self, place: Option<Place>, message: impl Into<String>) -> Box<Problem> {
         Box::new(self.problem(place, message, None))
     }

@@ -282,7 +282,7 @@ impl<'a> Names<'a, '_> {
             texts.push(match slot {
                 Slot::Plain(text) => (text.0.clone(), false),
                 Slot::Shell(text) => (text.0.clone(), true),
-            })
+            });
         });
         for (text, shell) in texts {
             let relative = below.find_scalar(&text).unwrap_or_default();

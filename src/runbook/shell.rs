@@ -137,7 +137,11 @@ impl Scan {
 
     fn step(&mut self, char: char, next: &str) {
         match (self.state, char) {
-            (State::Single, '\'') | (State::Double, '"') | (State::Backquote, '`') => self.enter(State::Plain, 'x'),
+            (State::Single, '\'')
+            | (State::Double, '"')
+            | (State::Backquote, '`')
+            | (State::Brace, '}')
+            | (State::Arithmetic(1), ')') => self.enter(State::Plain, 'x'),
             (State::Comment, '\n') => self.enter(State::Plain, '\n'),
             (State::Plain | State::Double | State::Backquote | State::Brace | State::Arithmetic(_), '\\') => {
                 self.escaped = true;
@@ -148,7 +152,6 @@ impl Scan {
             | (State::Backquote, '\'' | '"')
             | (State::Arithmetic(_), '\'' | '"' | '`' | '#')
             | (State::Brace, '\'' | '"' | '`' | '$') => self.state = State::Lost,
-            (State::Brace, '}') | (State::Arithmetic(1), ')') => self.enter(State::Plain, 'x'),
             (State::Arithmetic(open), '(') => self.state = State::Arithmetic(open.saturating_add(1)),
             (State::Arithmetic(open), ')') => self.state = State::Arithmetic(open.saturating_sub(1)),
             _ => self.before = Some(char),
