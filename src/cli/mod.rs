@@ -1,3 +1,4 @@
-//! One file for each subcommand: plain functions from arguments to text. Printing and exit codes are `main`'s.
+//! One file for each subcommand: arguments in, text or an exit code out. What ends the process is `main`.
 
+pub mod practice;
 pub mod sessions;
