@@ -153,14 +153,15 @@ impl FlagsFile {
     /// The file with flags set and removed.
     pub fn edit<S: AsRef<str>>(&self, set: &BTreeMap<String, S>, unset: &[String]) -> Result<Edited, FlagsFileError> {
         let mut file = self.clone();
-        for flag in unset {
-            if set.contains_key(flag) {
-                return Err(FlagsFileError::Both(flag.clone()));
-            }
-            file = file.without(flag)?;
+        if let Some(flag) = unset.iter().find(|flag| set.contains_key(*flag)) {
+            return Err(FlagsFileError::Both(flag.clone()));
         }
+        // Set first: how a list is written shows best while it is whole.
         for (flag, value) in set {
             file = file.with(flag, value.as_ref())?;
+        }
+        for flag in unset {
+            file = file.without(flag)?;
         }
         Ok(Edited { diff: diff(&self.text, &file.text), text: file.text })
     }

@@ -1,5 +1,6 @@
 //! All integration tests in one binary.
 
+mod actions;
 mod aurora_backup;
 mod aurora_client;
 mod aurora_codec;
