@@ -87,9 +87,7 @@ async fn move_aside(scene: &Scene<'_>, path: &str, to: &str) -> Acted {
     if stat(host, to).await?.is_some() {
         return Err(Undone::Failed(format!("{to} is already there; nothing was moved")));
     }
-    let Some(found) = found else {
-        return Ok(Report::holds(format!("{path} is not there: nothing to move aside")));
-    };
+    let Some(found) = found else { return set_out_empty(host, path, to).await };
     let (entries, digests) = contents(host, path).await?;
     let text = manifest(path, to, &found, &entries);
     write(host, &manifest_of(to), &text, &private(&found.attributes)).await?;
@@ -111,6 +109,19 @@ async fn move_aside(scene: &Scene<'_>, path: &str, to: &str) -> Acted {
     Ok(Report::holds(words)
         .with_details(shown(&entries))
         .with_outputs(json!({ "to": to, "manifest": manifest_of(to) })))
+}
+
+/// Nothing is there: both places are made empty, so that what follows, and the way back, need not know.
+async fn set_out_empty(host: &dyn Host, path: &str, to: &str) -> Acted {
+    let parent = path.rsplit_once('/').map_or("/", |(before, _)| before);
+    let Some(parent) = stat(host, parent).await? else {
+        return Err(Undone::Failed(format!("neither {path} nor the directory above it is there")));
+    };
+    let like = Attributes { mode: parent.attributes.mode & 0o777, ..parent.attributes };
+    host.make_dir(to, &like).await?;
+    host.make_dir(path, &like).await?;
+    let words = format!("{path} was not there: made it, empty, and {to} in place of what would have been moved");
+    Ok(Report::holds(words).with_outputs(json!({ "to": to })))
 }
 
 async fn contents(host: &dyn Host, path: &str) -> Result<(Vec<Entry>, bool), Undone> {

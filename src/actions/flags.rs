@@ -15,6 +15,7 @@ use super::{
     scene::{Acted, Scene, Undone, seen},
 };
 use crate::{
+    aurora::flags::{MasterAddress, TimeAmount},
     hosts::{Attributes, FileKind, Host},
     runbook::{kind::Flags, text::Text},
     session::{Finding, Report},
@@ -24,6 +25,16 @@ use crate::{
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 /// Lines of a diff that go into a report.
 const DIFF_LINES: usize = 60;
+
+/// Flags that hold a time and that a recovery sets.
+const TIMES: [&str; 6] = [
+    "max_registration_delay",
+    "max_leading_duration",
+    "reconciliation_initial_delay",
+    "reconciliation_explicit_interval",
+    "reconciliation_implicit_interval",
+    "backup_interval",
+];
 
 type Values = BTreeMap<String, Text>;
 
@@ -178,16 +189,12 @@ fn three_ways(scene: &Scene<'_>, path: &str, keep: &str, made: &Edited, now: &[u
 
 /// Refuses a value that a scheduler would refuse.
 fn check_value(flag: &str, value: &str) -> Result<(), String> {
-    const TIMES: [&str; 3] = ["max_registration_delay", "reconciliation_initial_delay", "max_leading_duration"];
-    const UNITS: [&str; 7] = ["ns", "us", "ms", "secs", "mins", "hrs", "days"];
+    let refused = |why: String| format!("-{flag}={value}: {why}");
     if TIMES.contains(&flag) {
-        let unit = value.trim_start_matches(|c: char| c.is_ascii_digit());
-        if unit.len() == value.len() || !UNITS.contains(&unit) {
-            let units = UNITS.join(", ");
-            return Err(format!(
-                "-{flag}={value} would be refused: a time is digits and one of {units}, as in 360mins"
-            ));
-        }
+        TimeAmount::parse(value).map_err(|error| refused(error.to_string()))?;
+    }
+    if flag == "mesos_master_address" {
+        MasterAddress::parse(value).map_err(|error| refused(error.to_string()))?;
     }
     Ok(())
 }

@@ -3,30 +3,13 @@
 //! Lines `… CommandLine] -name: value`, one a flag, after a line `Parameters:`; flags left at their default are
 //! printed too, with `null` where there is none.
 
-use tokio::io::AsyncReadExt as _;
-
 use crate::hosts::Host;
 
 /// Bytes read from the end of a log; a start prints about 20 kB, and a log may be large.
 const TAIL_BYTES: u64 = 16 * 1024 * 1024;
-/// Bytes of a log read in all to reach its end.
-const READ_BYTES: usize = 256 * 1024;
 
 pub(super) async fn newest_start(host: &dyn Host, path: &str) -> Result<Vec<(String, String)>, String> {
-    let mut reader = host.reader(path).await.map_err(|error| error.to_string())?;
-    let mut tail: Vec<u8> = Vec::new();
-    let mut bytes = vec![0; READ_BYTES];
-    loop {
-        let count = reader.read(&mut bytes).await.map_err(|error| format!("read {path}: {error}"))?;
-        if count == 0 {
-            break;
-        }
-        tail.extend_from_slice(bytes.get(..count).unwrap_or_default());
-        let over = tail.len().saturating_sub(2 * TAIL_BYTES as usize);
-        if over > 0 {
-            tail.drain(..tail.len() - TAIL_BYTES as usize);
-        }
-    }
+    let tail = host.read_end(path, TAIL_BYTES).await.map_err(|error| error.to_string())?;
     let found = parse(&String::from_utf8_lossy(&tail));
     if found.is_empty() { Err(format!("{path} shows no start with its flags")) } else { Ok(found) }
 }

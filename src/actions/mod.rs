@@ -7,17 +7,24 @@
 //! It survives hosts that do not answer, programs that hang, files that others changed, answers that are lost. What is
 //! deliberately absent: retries, waiting between looks, any knowledge of steps, journals or screens.
 
+mod backups;
 mod command;
+mod ensemble;
 mod files;
 mod flags;
 mod flags_file;
 mod flags_log;
 mod http;
+mod leader;
+mod log_lines;
+mod master;
 mod pause;
 mod port;
 mod process;
+mod replica;
 mod run;
 mod scene;
+mod scheduler;
 mod secrets;
 mod service;
 mod sink;

@@ -5,9 +5,10 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    Secrets, Sink, World, command, files, flags, http, pause, port, process,
+    Secrets, Sink, World, backups, command, ensemble, files, flags, http, leader, log_lines, master, pause, port, process,
+    replica,
     scene::{Acted, Scene, Undone, span},
-    service,
+    scheduler, service,
 };
 use crate::{
     hosts::Stop,
@@ -161,6 +162,7 @@ async fn act(scene: &Scene<'_>, kind: &Kind) -> Acted {
         Kind::Flags(flags) => flags::act(scene, flags).await,
         Kind::Files(files) => files::act(scene, files).await,
         Kind::Http(http) => http::act(scene, http).await,
+        Kind::Aurora(aurora) => scheduler::act(scene, aurora).await,
         Kind::Undo(_) => Err(Undone::Failed(
             "undo is not an action by itself: the session takes its changes back one by one".to_owned(),
         )),
@@ -178,7 +180,18 @@ async fn look_at(scene: &Scene<'_>, kind: &Kind) -> Report {
         Kind::Wait(wait) => pause::look(scene, wait).await,
         Kind::Process(process) => process::look(scene, process).await,
         Kind::Port(port) => port::look(scene, port).await,
-        _ => Report::unknown(format!("{} cannot be looked at by this version", kind.name())),
+        Kind::LogLines(lines) => log_lines::look(scene, lines).await,
+        Kind::Zookeeper(zookeeper) => ensemble::look(scene, zookeeper).await,
+        Kind::Serverset(serverset) => ensemble::look_at_serverset(scene, serverset).await,
+        Kind::Aurora(aurora) => scheduler::look(scene, aurora).await,
+        Kind::Vars(vars) => scheduler::look_at_vars(scene, vars).await,
+        Kind::Leader(leader) => leader::look(scene, leader).await,
+        Kind::Replica(replica) => replica::look(scene, replica).await,
+        Kind::Backups(found) => backups::look(scene, found).await,
+        Kind::Backup(backup) => backups::look_at_one(scene, backup).await,
+        Kind::Master(master) => master::look(scene, master).await,
+        Kind::Verdict(verdict) => replica::judge(scene, verdict),
+        Kind::Undo(_) => Report::unknown("undo cannot be looked at"),
     }
 }
 
@@ -194,6 +207,7 @@ async fn foresee(scene: &Scene<'_>, kind: &Kind) -> Prediction {
         Kind::Flags(flags) => flags::foresee(scene, flags).await,
         Kind::Files(files) => files::foresee(scene, files).await,
         Kind::Http(http) => http::foresee(http),
+        Kind::Aurora(aurora) => scheduler::foresee(scene, aurora).await,
         Kind::Wait(wait) => Prediction::new(Finding::Holds, format!("would wait {}", wait.r#for)),
         Kind::Undo(_) => Prediction::new(
             Finding::Holds,

@@ -144,6 +144,23 @@ pub(super) fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, HostError> {
     Ok(bytes)
 }
 
+pub(super) fn read_end(path: &Path, limit: u64) -> Result<Vec<u8>, HostError> {
+    use std::io::{Seek as _, SeekFrom};
+    let failed = |error: io::Error| io_error("read", path, &error);
+    let mut file = open(path)?;
+    let len = file.metadata().map_err(failed)?.len();
+    let from = len.saturating_sub(limit);
+    file.seek(SeekFrom::Start(from)).map_err(failed)?;
+    let mut bytes = Vec::new();
+    file.take(limit).read_to_end(&mut bytes).map_err(failed)?;
+    if from > 0 {
+        // The first line is most likely cut.
+        let line_end = bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |at| at + 1);
+        bytes.drain(..line_end);
+    }
+    Ok(bytes)
+}
+
 /// Opens a regular file for reading. A pipe would block, a device may do anything.
 pub(super) fn open(path: &Path) -> Result<File, HostError> {
     let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0);

@@ -97,6 +97,9 @@ pub trait Host: Debug + Send + Sync {
     /// A whole file of at most `limit` bytes.
     async fn read_file(&self, path: &str, limit: u64) -> Result<Vec<u8>, HostError>;
 
+    /// The last `limit` bytes of a file, from the beginning of a line; the whole file if it is shorter.
+    async fn read_end(&self, path: &str, limit: u64) -> Result<Vec<u8>, HostError>;
+
     /// The file as a stream.
     async fn reader(&self, path: &str) -> Result<Box<dyn AsyncRead + Send + Unpin>, HostError>;
 

@@ -73,6 +73,10 @@ impl Host for LocalHost {
         blocking(path, move |path| disk::read_file(path, limit)).await
     }
 
+    async fn read_end(&self, path: &str, limit: u64) -> Result<Vec<u8>, HostError> {
+        blocking(path, move |path| disk::read_end(path, limit)).await
+    }
+
     async fn reader(&self, path: &str) -> Result<Box<dyn AsyncRead + Send + Unpin>, HostError> {
         let file = blocking(path, disk::open).await?;
         Ok(Box::new(tokio::fs::File::from_std(file)))
