@@ -1,4 +1,14 @@
-//! One file for each subcommand: arguments in, text or an exit code out. What ends the process is `main`.
+//! One file for each subcommand: arguments in, calls of the library, an exit code out.
 
+mod args;
+mod drill;
+mod files;
+mod headless;
+mod place;
 pub mod practice;
+mod session;
 pub mod sessions;
+mod start;
+mod wizard;
+
+pub use args::main;

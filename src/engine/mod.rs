@@ -11,6 +11,7 @@
 mod clock;
 mod handle;
 mod live;
+mod observe;
 mod output;
 mod perform;
 mod run;
@@ -18,6 +19,7 @@ mod run;
 pub use clock::{Clock, system_clock};
 pub use handle::{Ask, Handle, Health, Numbered, Snapshot};
 pub use live::Live;
+pub use observe::{Observer, Reread};
 pub use output::{LINE_CHARS_MAX, LINES_MAX, OutputLine, OutputStore, Stream};
 pub use perform::Perform;
 pub use run::Engine;

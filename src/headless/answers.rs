@@ -16,6 +16,22 @@ use crate::runbook::{
 /// Longest wait for the gates of one step if the answers say nothing.
 const WAIT_DEFAULT: Duration = Duration::from_secs(600);
 
+/// The answers file in short, for `--help`.
+pub const ANSWERS_HELP: &str = "\
+An answers file:
+  format: 1
+  runbook: aurora-restore-from-backup
+  mode: recovery
+  plan: DIGEST                    as `firstlight plan --digest --mode MODE` prints it
+  acknowledge: { all: true }      or { only: [id, …] }
+  run: { all: true }              steps that may run where one key would do
+  inputs: { input: answer }
+  type: { step: the phrase that it asks for }
+  skip: { step: the reason }
+  override: { step: the reason why its overdue gates count }
+  retries: 1                      how often a stopped action is run again
+  wait: 10min                     longest wait for the gates of one step";
+
 /// What a person would say, written down beforehand.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answers {

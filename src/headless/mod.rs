@@ -8,6 +8,6 @@ mod answers;
 mod drive;
 mod words;
 
-pub use answers::{Answers, PlanBinding, Which, load_answers};
+pub use answers::{ANSWERS_HELP, Answers, PlanBinding, Which, load_answers};
 pub use drive::{Ended, Told, drive, ended_exit, plain};
 pub use words::event_line;

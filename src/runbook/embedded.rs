@@ -12,7 +12,11 @@ pub struct Embedded {
 }
 
 /// Every runbook in the binary.
-pub const RUNBOOKS: &[Embedded] = &[];
+pub const RUNBOOKS: &[Embedded] = &[Embedded {
+    name: "aurora-restore-from-backup",
+    file: "aurora-restore-from-backup.yaml",
+    yaml: include_str!("../../runbooks/aurora-restore-from-backup.yaml"),
+}];
 
 /// What a name on the command line means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,0 +1,81 @@
+//! Puts the wizard before a session: its own thread, the signals, the way out.
+
+use std::{path::Path, sync::Arc};
+
+use anyhow::Context as _;
+use tokio::sync::oneshot;
+
+use super::session::{finish_what_runs, signalled};
+use crate::{
+    actions::Secrets,
+    engine::{Handle, Perform, system_clock},
+    exit::Exit,
+    headless::ended_exit,
+    session::Command,
+    tui::{self, TuiEnd, TuiOptions},
+};
+
+/// Runs the wizard until it is left, the session is over, or the terminal is gone.
+pub async fn run(handle: Handle, world: Option<&Arc<dyn Perform>>, secrets: &Secrets, resumed: bool, report: &Path) -> anyhow::Result<Exit> {
+    let (remote, wakes) = tui::remote();
+    let options = options(&handle, wakes, secrets, resumed, report);
+    let (ended, end) = oneshot::channel();
+    let views = handle.clone();
+    std::thread::Builder::new()
+        .name("wizard".to_owned())
+        .spawn(move || drop(ended.send(tui::run(views, options))))
+        .context("starting the wizard")?;
+    let mut end = std::pin::pin!(end);
+    let end = tokio::select! {
+        end = &mut end => end,
+        signal = signalled() => {
+            finish_what_runs(&handle, world).await;
+            let why = format!("{signal}: left; the session can be resumed");
+            drop(handle.ask(Command::Leave { why: why.clone() }).await);
+            remote.quit(&why);
+            end.await
+        }
+    };
+    let over = handle.snapshots.borrow().state.is_over();
+    match end.context("the wizard broke off")?.context("drawing on the terminal")? {
+        TuiEnd::Over | TuiEnd::Left if over => Ok(ended_exit(&handle.snapshots.borrow().state)),
+        TuiEnd::Over | TuiEnd::Left => Ok(Exit::Left),
+        TuiEnd::TerminalLost => {
+            finish_what_runs(&handle, world).await;
+            drop(handle.ask(Command::Leave { why: "the terminal is gone".to_owned() }).await);
+            Ok(Exit::Left)
+        }
+    }
+}
+
+fn options(handle: &Handle, wakes: tui::Wakes, secrets: &Secrets, resumed: bool, report: &Path) -> TuiOptions {
+    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let snapshot = handle.snapshots.borrow();
+    let inventory = snapshot.state.inventory();
+    let secrets = secrets.clone();
+    let speed = inventory.cluster_var("speed").map(|speed| match speed {
+        serde_json::Value::String(text) => text,
+        other => other.to_string(),
+    });
+    TuiOptions {
+        ascii: set("FIRSTLIGHT_ASCII") || !speaks_utf8(),
+        no_color: set("NO_COLOR"),
+        resumed,
+        practice: inventory.practice.then(|| match speed {
+            Some(speed) => format!("{speed}x"),
+            None => "practice".to_owned(),
+        }),
+        report: Some(report.display().to_string()),
+        keep_secret: Some(Box::new(move |input, secret| secrets.put(input.clone(), secret))),
+        ..TuiOptions::new(system_clock, wakes)
+    }
+}
+
+/// True if the terminal is set up for UTF-8, by the usual order of variables.
+fn speaks_utf8() -> bool {
+    let named = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
+    named.is_some_and(|value| {
+        let value = value.to_lowercase();
+        value.contains("utf-8") || value.contains("utf8")
+    })
+}
