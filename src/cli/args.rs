@@ -210,8 +210,7 @@ fn dispatch(command: Option<Command>) -> anyhow::Result<u8> {
     let exit = match command {
         None => start::bare()?,
         Some(Command::Practice { list: true, .. }) => {
-            print(&practice::list())?;
-            Exit::Done
+            return Ok(u8::try_from(practice::print_list()?).unwrap_or(u8::MAX));
         }
         Some(Command::Practice { command: Some(command), .. }) => {
             return Ok(u8::try_from(practice::run(command)?).unwrap_or(u8::MAX));
@@ -253,12 +252,14 @@ fn dispatch(command: Option<Command>) -> anyhow::Result<u8> {
 }
 
 fn records(command: Command) -> anyhow::Result<Exit> {
-    let root = super::place::sessions()?;
+    let sessions = super::place::sessions()?;
+    let root = sessions.root();
     let text = match command {
-        Command::Sessions { json } => sessions::sessions(&root, json)?,
-        Command::Journal { command: JournalCommand::Verify { id } } => sessions::journal_verify(&root, &id)?,
-        Command::Journal { command: JournalCommand::Show { id } } => sessions::journal_show(&root, &id)?,
-        Command::Report { id, json } => sessions::report(&root, &id, json)?,
+        Command::Sessions { json } => sessions::sessions(root, json)?,
+        Command::Journal { command: JournalCommand::Verify { id } } => sessions::journal_verify(root, &id)?,
+        Command::Journal { command: JournalCommand::Show { id } } => sessions::journal_show(root, &id)?,
+        Command::Report { id, json: false } => sessions::report(root, &id)?,
+        Command::Report { id, json: true } => sessions::report_json(root, &id)?,
         _ => String::new(),
     };
     print(&text)?;

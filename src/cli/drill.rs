@@ -3,7 +3,10 @@
 //! Whatever it starts it stops, at every end: the processes are recorded, and a run that was killed is
 //! cleaned up by the next one.
 
-use std::io::{BufRead as _, Write as _};
+use std::{
+    io::{BufRead as _, Write as _},
+    path::PathBuf,
+};
 
 use anyhow::Context as _;
 
@@ -18,7 +21,7 @@ use crate::{
     headless::load_answers,
     inventory::load_inventory,
     journal::{Sessions, Standing},
-    practice::{Cluster, Options, Scenario},
+    practice::{Cluster, Options, Scenario, default_dir},
     runbook::Mode,
     session::Event,
 };
@@ -41,11 +44,17 @@ pub enum Walk {
 /// Answers that ship with the scenarios.
 fn shipped_answers(scenario: Scenario) -> (&'static str, &'static str) {
     match scenario {
-        Scenario::CorruptLog => ("corrupt-log.answers.yaml", include_str!("../../assets/practice/corrupt-log.answers.yaml")),
-        Scenario::LostQuorum => ("lost-quorum.answers.yaml", include_str!("../../assets/practice/lost-quorum.answers.yaml")),
+        Scenario::CorruptLog => {
+            ("corrupt-log.answers.yaml", include_str!("../../assets/practice/corrupt-log.answers.yaml"))
+        }
+        Scenario::LostQuorum => {
+            ("lost-quorum.answers.yaml", include_str!("../../assets/practice/lost-quorum.answers.yaml"))
+        }
         Scenario::Flapping => ("flapping.answers.yaml", include_str!("../../assets/practice/flapping.answers.yaml")),
         Scenario::WipedLog => ("wiped-log.answers.yaml", include_str!("../../assets/practice/wiped-log.answers.yaml")),
-        Scenario::StaleBackup => ("stale-backup.answers.yaml", include_str!("../../assets/practice/stale-backup.answers.yaml")),
+        Scenario::StaleBackup => {
+            ("stale-backup.answers.yaml", include_str!("../../assets/practice/stale-backup.answers.yaml"))
+        }
         Scenario::Healthy => ("healthy.answers.yaml", include_str!("../../assets/practice/healthy.answers.yaml")),
     }
 }
@@ -126,17 +135,26 @@ fn walk_over(sessions: &Sessions, ready: Ready, walk: Walk, scenario: Scenario) 
 
 /// The newest unfinished session over the cluster that these options name, if its files are still there.
 fn unfinished(sessions: &Sessions, options: &Options) -> anyhow::Result<Option<(String, Cluster)>> {
-    let Ok(cluster) = Cluster::open(&options.place()?) else { return Ok(None) };
+    let Ok(cluster) = Cluster::open(&place_of(options)?) else { return Ok(None) };
     let inventory = cluster.inventory_path().display().to_string();
     let created_ms = cluster.plan().created_ms;
     for listing in sessions.list()? {
         let free = listing.standing == Standing::Unfinished && listing.held_by.is_none();
-        let over_this = listing.heading.as_ref().is_some_and(|heading| heading.practice && heading.started.utc_ms >= created_ms);
+        let over_this =
+            listing.heading.as_ref().is_some_and(|heading| heading.practice && heading.started.utc_ms >= created_ms);
         if free && over_this && inventory_of(sessions, &listing.id).is_some_and(|name| name == inventory) {
             return Ok(Some((listing.id, cluster)));
         }
     }
     Ok(None)
+}
+
+/// Where the cluster of these options is, or will be.
+fn place_of(options: &Options) -> anyhow::Result<PathBuf> {
+    match &options.dir {
+        Some(dir) => Ok(std::path::absolute(dir)?),
+        None => Ok(default_dir(options.scenario.name())?),
+    }
 }
 
 fn inventory_of(sessions: &Sessions, id: &str) -> Option<String> {

@@ -98,7 +98,10 @@ fn check_binding(answers: &Answers, found: &Found, inventory_name: &str, invento
             if plan.digest() == digest {
                 return Ok(());
             }
-            bail!("the answers are for another plan ({digest}); this one is {}. Read it, and bind them anew", plan.digest())
+            bail!(
+                "the answers are for another plan ({digest}); this one is {}. Read it, and bind them anew",
+                plan.digest()
+            )
         }
     }
 }

@@ -55,7 +55,8 @@ pub fn runbook(name: &str) -> anyhow::Result<Found> {
         }
         Named::Unknown => {
             let known = embedded::RUNBOOKS.iter().map(|runbook| runbook.name);
-            let meant = did_you_mean(name, known.clone()).map(|word| format!("; did you mean {word}?")).unwrap_or_default();
+            let meant =
+                did_you_mean(name, known.clone()).map(|word| format!("; did you mean {word}?")).unwrap_or_default();
             let known = known.collect::<Vec<_>>().join(", ");
             bail!("there is no runbook {name}{meant} In this binary: {known}. A path has a slash or ends in .yaml.")
         }
@@ -73,13 +74,15 @@ pub fn inventory(cluster: &str) -> anyhow::Result<(String, Inventory)> {
 }
 
 fn inventory_path(cluster: &str, config: Option<OsString>, home: Option<OsString>) -> anyhow::Result<PathBuf> {
-    let is_path = cluster.contains('/') || Path::new(cluster).extension().is_some_and(|end| end == "yaml" || end == "yml");
+    let is_path =
+        cluster.contains('/') || Path::new(cluster).extension().is_some_and(|end| end == "yaml" || end == "yml");
     if is_path {
         return Ok(PathBuf::from(cluster));
     }
     let config = config.map(PathBuf::from).filter(|path| path.is_absolute());
     let home = || home.map(|home| PathBuf::from(home).join(".config"));
-    let root = config.or_else(home).context("neither XDG_CONFIG_HOME nor HOME is set; name the inventory by its path")?;
+    let root =
+        config.or_else(home).context("neither XDG_CONFIG_HOME nor HOME is set; name the inventory by its path")?;
     Ok(root.join("firstlight").join(format!("{cluster}.yaml")))
 }
 

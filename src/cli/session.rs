@@ -62,7 +62,13 @@ pub enum Front {
 }
 
 /// Opens a new session.
-pub fn open(sessions: &Sessions, found: &Found, inventory_name: &str, inventory: Inventory, mode: Mode) -> anyhow::Result<Ready> {
+pub fn open(
+    sessions: &Sessions,
+    found: &Found,
+    inventory_name: &str,
+    inventory: Inventory,
+    mode: Mode,
+) -> anyhow::Result<Ready> {
     place::checked(found, inventory_name, &inventory)?;
     let now = system_clock();
     let yaml = String::from_utf8(found.bytes.clone()).context("the runbook is not UTF-8")?;
@@ -113,11 +119,7 @@ pub fn take_up(sessions: &Sessions, id: &str) -> anyhow::Result<Ready> {
 }
 
 fn tell_torn(id: &str, torn: &crate::journal::Torn) {
-    eprintln!(
-        "firstlight: the last write of session {id} had not finished: {} bytes at byte {} were set aside beside the journal. \
-         Nothing before them is affected.",
-        torn.bytes, torn.offset
-    );
+    eprintln!("firstlight: session {id}: {}", super::sessions::torn_line(torn));
 }
 
 /// Drives a session to where its front leaves it.

@@ -16,7 +16,13 @@ use crate::{
 };
 
 /// Runs the wizard until it is left, the session is over, or the terminal is gone.
-pub async fn run(handle: Handle, world: Option<&Arc<dyn Perform>>, secrets: &Secrets, resumed: bool, report: &Path) -> anyhow::Result<Exit> {
+pub async fn run(
+    handle: Handle,
+    world: Option<&Arc<dyn Perform>>,
+    secrets: &Secrets,
+    resumed: bool,
+    report: &Path,
+) -> anyhow::Result<Exit> {
     let (remote, wakes) = tui::remote();
     let options = options(&handle, wakes, secrets, resumed, report);
     let (ended, end) = oneshot::channel();
@@ -73,7 +79,9 @@ fn options(handle: &Handle, wakes: tui::Wakes, secrets: &Secrets, resumed: bool,
 
 /// True if the terminal is set up for UTF-8, by the usual order of variables.
 fn speaks_utf8() -> bool {
-    let named = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
+    let named = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
     named.is_some_and(|value| {
         let value = value.to_lowercase();
         value.contains("utf-8") || value.contains("utf8")

@@ -9,8 +9,7 @@ use super::{
     dialog,
     keymap::{self, Context, Intent},
     model::{self, Item},
-    search,
-    text,
+    search, text,
     ui::{Choose, DialogKind, OutputUi, Say, UiState, page_context},
 };
 use crate::{
@@ -360,7 +359,13 @@ fn select(world: World<'_>, ui: &mut UiState, meant: Intent) {
     let next = match (meant, at) {
         (_, None) => 0,
         (_, Some(at)) if !explicit && meant == Intent::NextRow => at,
-        (Intent::NextRow, Some(at)) => if at >= last { 0 } else { at + 1 },
+        (Intent::NextRow, Some(at)) => {
+            if at >= last {
+                0
+            } else {
+                at + 1
+            }
+        }
         (Intent::PreviousRow, Some(at)) => at.checked_sub(1).unwrap_or(last),
         (Intent::PreviousItem, Some(at)) => {
             if at == 0 {
@@ -564,7 +569,8 @@ fn retry(world: World<'_>, ui: &mut UiState) -> Vec<Do> {
         return Vec::new();
     };
     let stopped = |status: &RowStatus| matches!(status, RowStatus::Stopped { .. } | RowStatus::InDoubt { .. });
-    let only = world.state.step(&id).map(|step| step.rows.iter().filter(|row| stopped(&row.status)).collect::<Vec<_>>());
+    let only =
+        world.state.step(&id).map(|step| step.rows.iter().filter(|row| stopped(&row.status)).collect::<Vec<_>>());
     let host = match (ui.selected.as_ref().and_then(Item::host).cloned(), only.unwrap_or_default().as_slice()) {
         (Some(host), _) => Some(host),
         (None, [row]) => Some(row.host.clone()),

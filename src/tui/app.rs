@@ -136,11 +136,7 @@ impl App {
         let started = Instant::now();
         terminal::flush_input();
         let screen = Screen::take()?;
-        let info = Info {
-            practice: options.practice.clone(),
-            sweep: None,
-            report: options.report.clone(),
-        };
+        let info = Info { practice: options.practice.clone(), sweep: None, report: options.report.clone() };
         let snapshots = handle.snapshots.clone();
         let output = handle.output.clone();
         let asks = carry_asks(handle, &options.wakes.remote)?;
@@ -219,7 +215,8 @@ impl App {
     fn take(&mut self, wake: Wake) -> io::Result<()> {
         match wake {
             Wake::Key(event, read) => {
-                let again = self.last_key.is_some_and(|(code, at)| code == event.code && read.saturating_sub(at) < HELD);
+                let again =
+                    self.last_key.is_some_and(|(code, at)| code == event.code && read.saturating_sub(at) < HELD);
                 self.last_key = Some((event.code, read));
                 let mut ui = std::mem::take(&mut self.ui);
                 let todo = act::key(self.world(), &mut ui, Pressed { event, read, held: again });

@@ -55,10 +55,7 @@ pub fn choices(world: World<'_>, of: &Choose) -> Vec<Choice> {
     match of {
         Choose::Gate(step) => act::shut_gates(world, step)
             .into_iter()
-            .map(|(host, gate, say, why)| Choice {
-                value: gate.to_string(),
-                line: format!("{host}: {say}: {why}"),
-            })
+            .map(|(host, gate, say, why)| Choice { value: gate.to_string(), line: format!("{host}: {say}: {why}") })
             .collect(),
         Choose::Undo => undo_choices(world),
         Choose::Doubt(_) => [
@@ -263,12 +260,10 @@ fn submit(world: World<'_>, ui: &mut UiState, pressed: Pressed) -> Vec<Do> {
         DialogKind::Begin => ask_and_wait(ui, Command::Begin),
         DialogKind::Say { about, editor } => ask_and_wait(ui, said(about, editor.text())),
         DialogKind::Choose { of, selected } => chosen(world, ui, &of, selected),
-        DialogKind::Answer { input, editor, masked: true } => {
-            vec![Do::Secret(input.clone(), editor.text())]
-                .into_iter()
-                .chain(ask_and_wait(ui, act::answer(input, Given::Secret)))
-                .collect()
-        }
+        DialogKind::Answer { input, editor, masked: true } => vec![Do::Secret(input.clone(), editor.text())]
+            .into_iter()
+            .chain(ask_and_wait(ui, act::answer(input, Given::Secret)))
+            .collect(),
         DialogKind::Answer { input, editor, masked: false } => {
             let typed = editor.text();
             let given = if typed.trim().is_empty() { Given::Nothing } else { Given::Text(typed) };

@@ -92,7 +92,8 @@ impl Doc {
             } else {
                 spans.push(Span::raw(" ".repeat(hang)));
             }
-            let style = if selected && at == 0 { text_style.patch(self.theme.style(Role::Selected)) } else { text_style };
+            let style =
+                if selected && at == 0 { text_style.patch(self.theme.style(Role::Selected)) } else { text_style };
             spans.push(Span::styled(piece, style));
             self.lines.push(Line::from(spans));
         }

@@ -5,8 +5,7 @@ use crate::{
     runbook::{
         kind::Kind,
         model::{Danger, HostName, InputId, ItemId, LOCAL, Phase, Step, StepId, Target},
-        plan,
-        template,
+        plan, template,
         text::Slot,
     },
     session::{Context, Life, RowStatus, Stamp, State, StepState, StepStatus},

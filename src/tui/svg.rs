@@ -20,14 +20,17 @@ pub fn snapshot_svg(buffer: &Buffer, title: &str) -> String {
     let width = u32::from(area.width) * CELL_WIDTH + 2 * MARGIN;
     let height = u32::from(area.height) * CELL_HEIGHT + 2 * MARGIN;
     let mut out = String::new();
-    put(&mut out, format_args!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" \
+    put(
+        &mut out,
+        format_args!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" \
          height=\"{height}\" role=\"img\">\n<title>{}</title>\n\
          <rect width=\"100%\" height=\"100%\" rx=\"8\" fill=\"{BACKGROUND}\"/>\n\
          <g font-family=\"ui-monospace,'DejaVu Sans Mono',Menlo,Consolas,monospace\" font-size=\"15\" \
          xml:space=\"preserve\">\n",
-        escaped(title)
-    ));
+            escaped(title)
+        ),
+    );
     for y in area.top()..area.bottom() {
         row(&mut out, buffer, y);
     }
@@ -67,21 +70,27 @@ fn flush(out: &mut String, buffer: &Buffer, y: u16, run: Option<(u16, Look, Stri
     let top = MARGIN + u32::from(y - buffer.area.top()) * CELL_HEIGHT;
     let width = u32::from(end - from) * CELL_WIDTH;
     if let Some(back) = look.back {
-        put(out, format_args!(
-            "<rect x=\"{left}\" y=\"{top}\" width=\"{width}\" height=\"{CELL_HEIGHT}\" fill=\"{back}\"/>\n"
-        ));
+        put(
+            out,
+            format_args!(
+                "<rect x=\"{left}\" y=\"{top}\" width=\"{width}\" height=\"{CELL_HEIGHT}\" fill=\"{back}\"/>\n"
+            ),
+        );
     }
     if text.trim().is_empty() {
         return;
     }
     let bold = if look.bold { " font-weight=\"bold\"" } else { "" };
     let dim = if look.dim { " opacity=\"0.65\"" } else { "" };
-    put(out, format_args!(
-        "<text x=\"{left}\" y=\"{}\" fill=\"{}\" textLength=\"{width}\" lengthAdjust=\"spacingAndGlyphs\"{bold}{dim}>{}</text>\n",
-        top + CELL_HEIGHT - 5,
-        look.front,
-        escaped(&text)
-    ));
+    put(
+        out,
+        format_args!(
+            "<text x=\"{left}\" y=\"{}\" fill=\"{}\" textLength=\"{width}\" lengthAdjust=\"spacingAndGlyphs\"{bold}{dim}>{}</text>\n",
+            top + CELL_HEIGHT - 5,
+            look.front,
+            escaped(&text)
+        ),
+    );
 }
 
 fn look(front: Color, back: Color, modifier: Modifier) -> Look {

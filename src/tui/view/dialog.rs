@@ -202,9 +202,13 @@ fn begin(scene: Scene<'_>, doc: &mut Doc) {
     doc.text(Role::Strong, &state.runbook().title);
     doc.labelled("cluster  ", Role::Strong, &state.inventory().cluster);
     doc.labelled("mode     ", Role::Strong, text::mode_sentence(opened.mode, opened.inventory.practice));
-    for why in crate::session::blocks(state, &state.steps.first().map_or(StepId::from(""), |step| step.id.clone()), scene.world.now)
-        .into_iter()
-        .filter(|_| state.acknowledged.len() < state.runbook().consequences.len())
+    for why in crate::session::blocks(
+        state,
+        &state.steps.first().map_or(StepId::from(""), |step| step.id.clone()),
+        scene.world.now,
+    )
+    .into_iter()
+    .filter(|_| state.acknowledged.len() < state.runbook().consequences.len())
     {
         doc.put(None, ("first    ", Role::Dim), (&why.1, Role::Warn));
     }

@@ -76,12 +76,7 @@ fn walking(scene: Scene<'_>, doc: &mut Doc) {
     }
 }
 
-fn next(
-    scene: Scene<'_>,
-    doc: &mut Doc,
-    step: &crate::session::StepState,
-    model: &crate::runbook::model::Step,
-) {
+fn next(scene: Scene<'_>, doc: &mut Doc, step: &crate::session::StepState, model: &crate::runbook::model::Step) {
     match step.status {
         StepStatus::Ready if model.danger > Danger::Reads => {
             doc.put(None, ("next  ", Role::Dim), ("r shows what will run and asks", Role::Strong));

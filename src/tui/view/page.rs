@@ -3,9 +3,7 @@
 use super::Scene;
 use crate::{
     runbook::model::{Confirm, HostName, Input, LOCAL, Step, StepId, Undo},
-    session::{
-        Answer, Closing, Context, Row, RowStatus, StepState, StepStatus, State, gate_view, step_condition,
-    },
+    session::{Answer, Closing, Context, Row, RowStatus, State, StepState, StepStatus, gate_view, step_condition},
     tui::{
         act,
         doc::Doc,

@@ -3,13 +3,13 @@
 use ratatui::{buffer::Buffer, layout::Rect};
 
 use super::{bottom, dialog, now, output, over, page, plan, top, tree};
+use crate::session::Life;
 use crate::tui::{
     act::World,
     doc::{Doc, scroll_to},
     theme::{Role, Theme},
     ui::{Facts, UiState},
 };
-use crate::session::Life;
 
 /// Narrowest screen that has room for the list of steps beside the page.
 const TREE_FROM_WIDTH: u16 = 60;

@@ -36,7 +36,8 @@ pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     let mode = cut(scene.theme, &mode, width);
     let cluster = scene.theme.clean(&opened.inventory.cluster).replace('\n', " ");
     let room = width.saturating_sub(mode.width());
-    let cluster = if room >= 6 { format!(" {} ", cut(scene.theme, &cluster, (room - 2).min(24))) } else { String::new() };
+    let cluster =
+        if room >= 6 { format!(" {} ", cut(scene.theme, &cluster, (room - 2).min(24))) } else { String::new() };
     let mut x = area.x;
     for (piece, role) in [(&cluster, Role::Strong), (&mode, role)] {
         let (next, _) = buf.set_stringn(x, area.y, piece, usize::from(area.right() - x), scene.theme.style(role));

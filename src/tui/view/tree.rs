@@ -70,14 +70,7 @@ fn draw_phase(scene: Scene<'_>, phase: &Phase, first: usize, area: Rect, buf: &m
     two_sides(scene, &title, &count, Role::Strong, area, buf);
 }
 
-fn draw_step(
-    scene: Scene<'_>,
-    step: &StepState,
-    number: (usize, usize),
-    chosen: bool,
-    area: Rect,
-    buf: &mut Buffer,
-) {
+fn draw_step(scene: Scene<'_>, step: &StepState, number: (usize, usize), chosen: bool, area: Rect, buf: &mut Buffer) {
     let condition = step_condition(scene.world.state, step, scene.world.now);
     let title = scene.world.state.step_model(&step.id).map_or("", |(_, model)| model.title.as_str());
     let title = scene.theme.clean(title).replace('\n', " ");
