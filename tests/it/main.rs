@@ -7,6 +7,7 @@ mod aurora_codec;
 mod aurora_judge;
 mod journal;
 mod logscan;
+mod practice;
 mod replog;
 mod replog_store;
 mod replog_verdict;

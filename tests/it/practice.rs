@@ -1,0 +1,484 @@
+//! The practice cluster as real processes: it comes up, answers as the recordings of a real
+//! scheduler do, survives a commit, and leaves nothing behind.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use firstlight::{
+    aurora::{
+        tbinary, tjson,
+        value::{Message, Struct, Value},
+    },
+    practice::{Cluster, LOOPBACK, Options, PlannedScheduler, Reply, Scenario, Service, Verb, zookeeper_installed},
+};
+
+/// Long enough for a machine with one busy core.
+const PATIENCE: Duration = Duration::from_secs(60);
+const BYPASS: &str = "Bypass-Leader-Redirect: true\r\n";
+
+/// A cluster that goes down with the test.
+struct Up {
+    cluster: Cluster,
+    _dir: tempfile::TempDir,
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        let _ = self.cluster.down();
+    }
+}
+
+fn create(scenario: Scenario, schedulers: usize, zookeeper: bool) -> Up {
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = Options::new(env!("CARGO_BIN_EXE_firstlight"));
+    options.dir = Some(dir.path().join("cluster"));
+    options.scenario = scenario;
+    options.schedulers = schedulers;
+    options.zookeeper = zookeeper;
+    options.speed = 120.0;
+    Up { cluster: Cluster::create(&options).unwrap(), _dir: dir }
+}
+
+fn up(scenario: Scenario, schedulers: usize, zookeeper: bool) -> Up {
+    let up = create(scenario, schedulers, zookeeper);
+    up.cluster.start().unwrap();
+    up
+}
+
+impl Up {
+    fn schedulers(&self) -> &[PlannedScheduler] {
+        &self.cluster.plan().schedulers
+    }
+
+    /// Waits for what holds sooner or later; its logs if it does not.
+    fn wait<T>(&self, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            if let Some(found) = look() {
+                return found;
+            }
+            if Instant::now() > until {
+                for scheduler in self.schedulers() {
+                    let log = self.cluster.layout().home(&scheduler.name).log_file();
+                    let text = std::fs::read_to_string(log).unwrap_or_default();
+                    let tail: Vec<&str> = text.lines().rev().take(30).collect();
+                    eprintln!("--- {}\n{}", scheduler.name, tail.into_iter().rev().collect::<Vec<_>>().join("\n"));
+                }
+                panic!("never: {what}");
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn leader(&self) -> PlannedScheduler {
+        self.wait("one leader", || {
+            let leads = |scheduler: &&PlannedScheduler| status(scheduler.http_port, "/leaderhealth") == Some(200);
+            let leaders: Vec<_> = self.schedulers().iter().filter(leads).collect();
+            let [one] = leaders.as_slice() else { return None };
+            Some((*one).clone())
+        })
+    }
+
+    /// Ids of what really runs, as the master says.
+    fn running(&self) -> BTreeSet<String> {
+        let (_, body) = get(self.cluster.plan().master_port, "/state").unwrap();
+        let state: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        let frameworks = state["frameworks"].as_array().unwrap();
+        let tasks = frameworks.iter().flat_map(|framework| framework["tasks"].as_array().unwrap());
+        tasks.map(|task| task["id"].as_str().unwrap().to_owned()).collect()
+    }
+
+    fn set_flags(&self, scheduler: &PlannedScheduler, edits: &[(&str, &str)]) {
+        let file = self.cluster.layout().home(&scheduler.name).flags_file();
+        let mut text = std::fs::read_to_string(&file).unwrap();
+        for (from, to) in edits {
+            assert!(text.contains(from), "{from} in {text}");
+            text = text.replace(from, to);
+        }
+        std::fs::write(&file, text).unwrap();
+    }
+
+    fn all(&self, verb: Verb) {
+        for scheduler in self.schedulers() {
+            let reply = self.cluster.service(&scheduler.name, Service::Scheduler, verb).unwrap();
+            assert_eq!(matches!(reply, Reply::Running { .. }), verb == Verb::Start, "{reply:?}");
+        }
+    }
+}
+
+type Page = (u16, Vec<u8>);
+
+fn send(port: u16, bytes: &[u8]) -> Option<(u16, String, Vec<u8>)> {
+    let mut stream = TcpStream::connect((LOOPBACK, port)).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).ok()?;
+    stream.write_all(bytes).ok()?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).ok()?;
+    let split = answer.windows(4).position(|window| window == b"\r\n\r\n")?;
+    let head = String::from_utf8_lossy(&answer[..split]).into_owned();
+    let code = head.split(' ').nth(1)?.parse().ok()?;
+    Some((code, head, answer[split + 4..].to_vec()))
+}
+
+fn get(port: u16, path: &str) -> Option<Page> {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    send(port, request.as_bytes()).map(|(code, _, body)| (code, body))
+}
+
+fn status(port: u16, path: &str) -> Option<u16> {
+    get(port, path).map(|(code, _)| code)
+}
+
+fn vars(port: u16) -> BTreeMap<String, serde_json::Value> {
+    get(port, "/vars.json").and_then(|(_, body)| serde_json::from_slice(&body).ok()).unwrap_or_default()
+}
+
+fn call(port: u16, method: &str, args: Struct) -> Option<Struct> {
+    let body = tjson::encode_message(&Message::call(method, 0, args)).unwrap();
+    let head = format!(
+        "POST /api HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{BYPASS}Content-Type: application/x-thrift\r\n\
+         Content-Length: {}\r\n\r\n",
+        body.len()
+    );
+    let (code, _, body) = send(port, &[head.as_bytes(), &body].concat())?;
+    assert_eq!(code, 200);
+    tjson::decode_message(&body).ok()?.body.rec(0).cloned()
+}
+
+fn code_of(response: &Struct) -> i32 {
+    response.get(1).and_then(Value::as_i32).unwrap()
+}
+
+/// Ids of the tasks with these statuses that a result lists.
+fn ids(response: &Struct, member: i16, statuses: &[i32]) -> BTreeSet<String> {
+    let tasks = response.rec(3).unwrap().rec(member).unwrap().get(1).unwrap().as_items().unwrap();
+    let tasks = tasks.iter().filter_map(Value::as_struct);
+    let wanted = tasks.filter(|task| statuses.contains(&task.get(2).and_then(Value::as_i32).unwrap()));
+    wanted.map(|task| task.rec(1).unwrap().str(1).unwrap().to_owned()).collect()
+}
+
+fn running_of(port: u16) -> Option<BTreeSet<String>> {
+    let response = call(port, "getTasksStatus", Struct::new().with(1, Struct::new()))?;
+    (code_of(&response) == 1).then(|| ids(&response, 3, &[2]))
+}
+
+fn newest_backup(up: &Up) -> PathBuf {
+    let dir = up.cluster.layout().home("s1").backup_dir();
+    let mut names: Vec<PathBuf> = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+    names.sort();
+    names.pop().unwrap()
+}
+
+fn healthy(zookeeper: bool) {
+    let up = up(Scenario::Healthy, 3, zookeeper);
+    let leader = up.leader();
+    assert_eq!(vars(leader.http_port)["scheduler_lifecycle_ACTIVE"], 1);
+    assert_eq!(vars(leader.http_port)["framework_registered"], 1);
+    let running = up.running();
+    assert!(running.len() >= 38, "{}", running.len());
+    assert_eq!(running_of(leader.http_port), Some(running.clone()));
+    for other in up.schedulers().iter().filter(|scheduler| **scheduler != leader) {
+        assert_eq!(status(other.http_port, "/leaderhealth"), Some(503));
+        assert_eq!(status(other.http_port, "/scheduler"), Some(307));
+        assert_eq!(status(other.http_port, "/health"), Some(200));
+    }
+    // Both reconciliations find nothing to kill.
+    up.wait("an implicit reconciliation", || {
+        (vars(leader.http_port).get("reconciliation_implicit_runs")?.as_i64()? > 0).then_some(())
+    });
+    assert_eq!(up.running(), running);
+    up.cluster.down().unwrap();
+    assert!(!up.cluster.status().supervised);
+    up.cluster.down().unwrap();
+}
+
+#[test]
+fn a_healthy_cluster_without_zookeeper() {
+    healthy(false);
+}
+
+#[test]
+fn a_healthy_cluster_with_zookeeper() {
+    if zookeeper_installed() {
+        healthy(true);
+    } else {
+        assert!(std::env::var_os("CI").is_none(), "ZooKeeper is not installed");
+        eprintln!("SKIPPED: ZooKeeper is not installed");
+    }
+}
+
+/// A recorded exchange: what was asked, and the decoded answer.
+fn recorded(name: &str) -> (Vec<u8>, u16, Vec<u8>) {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/aurora/http");
+    let request = std::fs::read(dir.join(format!("{name}.request"))).unwrap();
+    let response = std::fs::read(dir.join(format!("{name}.response"))).unwrap();
+    let split = response.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
+    let code = String::from_utf8_lossy(&response).split(' ').nth(1).unwrap().parse().unwrap();
+    (request, code, response[split + 4..].to_vec())
+}
+
+/// A Thrift answer with names of this cluster in place of the recorded one's.
+fn decoded(body: &[u8], up: &Up, port: u16) -> Option<Value> {
+    let message = if body.first() == Some(&b'[') {
+        tjson::decode_message(body).ok()?
+    } else {
+        tbinary::decode_message(body).ok()?
+    };
+    let name = up.schedulers().iter().find(|scheduler| scheduler.http_port == port).unwrap().name.clone();
+    let backups = up.cluster.layout().home(&name).backup_dir().display().to_string();
+    let text = format!("{:?}", Value::from(message.body).canonical());
+    let text = text.replace(&backups, "BACKUPS").replace("/var/lib/aurora/01/run/backups", "BACKUPS");
+    Some(Value::Str(text.replace("\"oracle\"", "CLUSTER").replace("\"practice\"", "CLUSTER")))
+}
+
+#[test]
+fn replies_are_those_of_the_recordings() {
+    let up = up(Scenario::Healthy, 3, false);
+    let leader = up.leader();
+    let standby = up.schedulers().iter().find(|scheduler| **scheduler != leader).unwrap().clone();
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/aurora/backups");
+    for scheduler in [&leader, &standby] {
+        for entry in std::fs::read_dir(&data).unwrap().map(Result::unwrap) {
+            let to = up.cluster.layout().home(&scheduler.name).backup_dir().join(entry.file_name());
+            std::fs::copy(entry.path(), to).unwrap();
+        }
+    }
+    let on_leader = [
+        "060-queryRecovery-nothing-staged",
+        "061-deleteRecoveryTasks-nothing-staged",
+        "062-commitRecovery-nothing-staged",
+        "063-unloadRecovery-nothing-staged",
+        "070-stageRecovery-missing",
+        "071-stageRecovery-empty-name",
+        "072-stageRecovery-null-name",
+        "080-stageRecovery-corrupt-00",
+        "081-stageRecovery-corrupt-01",
+        "082-stageRecovery-corrupt-02",
+        "083-stageRecovery-corrupt-03",
+        "083-x-unload",
+        "084-stageRecovery-corrupt-04",
+        "085-stageRecovery-corrupt-05",
+        "085-x-unload",
+        "086-stageRecovery-corrupt-06",
+        "086-x-unload",
+        "088-stageRecovery-corrupt-08",
+        "089-stageRecovery-corrupt-09",
+        "08b-stageRecovery-corrupt-11",
+        "08b-x-unload",
+        "08x-stageRecovery-text-file",
+        "08y-stageRecovery-temp-file",
+        "090-stageRecovery-ok",
+        "091-stageRecovery-twice",
+        "092-stageRecovery-missing-while-staged",
+        "093-queryRecovery-active",
+        "094-queryRecovery-all",
+        "095-queryRecovery-role",
+        "096-deleteRecoveryTasks-by-taskid",
+        "097-deleteRecoveryTasks-job",
+        "098-queryRecovery-active-after-delete",
+        "099-deleteRecoveryTasks-empty-query",
+        "09a-queryRecovery-after-delete-all",
+        "09b-unloadRecovery",
+        "09c-queryRecovery-after-unload",
+    ];
+    let on_standby = [
+        "110-nonleader-getJobSummary",
+        "112-nonleader-stageRecovery",
+        "113-nonleader-bypass-getJobSummary",
+        "115-nonleader-bypass-stageRecovery",
+        "116-nonleader-bypass-queryRecovery",
+        "117-nonleader-bypass-performBackup",
+        "118-nonleader-bypass-snapshot",
+        "501-standby-bypass-commit",
+        "502-standby-bypass-unload",
+    ];
+    let plain = [
+        "215-leader-POST-api-ct3.http",
+        "217-leader-POST-api-garbage.http",
+        "218-leader-POST-api-unknown-method.http",
+        "219-leader-POST-api-unknown-method-bin.http",
+        "220-leader-POST-api-truncated-bin.http",
+    ];
+    let binary = |port: u16| move |name: &&str| (port, format!("{name}.bin"));
+    let all = on_leader.iter().map(binary(leader.http_port));
+    let all = all.chain(on_standby.iter().map(binary(standby.http_port)));
+    let json = ["060-queryRecovery-nothing-staged", "070-stageRecovery-missing", "072-stageRecovery-null-name"];
+    let all = all.chain(json.iter().map(|name| (leader.http_port, format!("{name}.json"))));
+    let all = all.chain(plain.iter().map(|name| (leader.http_port, (*name).to_owned())));
+    for (port, name) in all {
+        let (request, code, body) = recorded(&name);
+        let (got_code, head, got_body) = send(port, &request).unwrap_or_else(|| panic!("{name}: no answer"));
+        assert_eq!(got_code, code, "{name}: {head}");
+        match decoded(&body, &up, port) {
+            Some(wanted) => assert_eq!(decoded(&got_body, &up, port), Some(wanted), "{name}"),
+            None if code == 307 => {
+                assert!(head.to_lowercase().contains(&format!("location: http://127.0.0.1:{}/api", leader.http_port)));
+            }
+            None => assert_eq!(got_body.is_empty(), body.is_empty(), "{name}"),
+        }
+    }
+}
+
+/// The whole recovery by hand: prepared schedulers, a new log, a backup, and the consequences.
+fn recovery(zookeeper: bool) {
+    let up = up(Scenario::CorruptLog, 3, zookeeper);
+    let plan = up.cluster.plan().clone();
+    let running = up.running();
+    let backup = newest_backup(&up);
+    let master = format!(
+        "MESOS_MASTER=\"{}\"",
+        match plan.zookeeper_port {
+            Some(port) => format!("zk://{LOOPBACK}:{port}/mesos"),
+            None => format!("{LOOPBACK}:{}", plan.master_port),
+        }
+    );
+    let prepared = format!("MESOS_MASTER=\"zk://localhost:{}/mesos/master\"", plan.dead_port);
+    let extra = ("EXTRA_SCHEDULER_ARGS=\"", "EXTRA_SCHEDULER_ARGS=\"-max_registration_delay=360mins ");
+    up.all(Verb::Stop);
+    for scheduler in up.schedulers() {
+        up.set_flags(scheduler, &[(&master, &prepared), extra]);
+        let home = up.cluster.layout().home(&scheduler.name);
+        std::fs::remove_dir_all(home.log_dir()).unwrap();
+        let init = |words: &str| {
+            let run = std::process::Command::new(home.mesos_log())
+                .arg("initialize")
+                .arg(format!("--path={}", home.log_dir().display()))
+                .output()
+                .unwrap();
+            assert!(String::from_utf8_lossy(&run.stderr).contains(words), "{run:?}");
+            run.status.success()
+        };
+        assert!(init(""));
+        assert!(!init("The log is not empty"));
+    }
+    up.all(Verb::Start);
+    let leader = up.wait("an unregistered leader", || {
+        let ready = |s: &&PlannedScheduler| {
+            vars(s.http_port).get("scheduler_lifecycle_LEADER_AWAITING_REGISTRATION") == Some(&1.into())
+                && running_of(s.http_port).is_some()
+        };
+        up.schedulers().iter().find(ready).cloned()
+    });
+    for scheduler in up.schedulers() {
+        assert_eq!(status(scheduler.http_port, "/leaderhealth"), Some(502));
+        assert_eq!(status(scheduler.http_port, "/scheduler"), Some(503));
+    }
+    let name = backup.file_name().unwrap().to_str().unwrap();
+    let to = up.cluster.layout().home(&leader.name).backup_dir().join(name);
+    if to != backup {
+        std::fs::copy(&backup, to).unwrap();
+    }
+    let staged = call(leader.http_port, "stageRecovery", Struct::new().with(1, name)).unwrap();
+    assert_eq!(code_of(&staged), 1, "{staged:?}");
+    let query = call(leader.http_port, "queryRecovery", Struct::new().with(1, Struct::new())).unwrap();
+    let wanted = ids(&query, 9, &[2]);
+    assert_eq!(wanted.difference(&running).count(), 3, "ended since the backup");
+    assert_eq!(code_of(&call(leader.http_port, "commitRecovery", Struct::new()).unwrap()), 1);
+    // The old leader closes its port and stays; only its supervisor can end it.
+    up.wait("a closed port", || status(leader.http_port, "/health").is_none().then_some(()));
+    let reply = up.cluster.service(&leader.name, Service::Scheduler, Verb::Status).unwrap();
+    assert!(matches!(reply, Reply::Running { .. }), "{reply:?}");
+    let next = up.wait("a leader with the backup's tasks", || {
+        let others = up.schedulers().iter().filter(|scheduler| **scheduler != leader);
+        others.cloned().find(|other| running_of(other.http_port).as_ref() == Some(&wanted))
+    });
+    let log = std::fs::read_to_string(up.cluster.layout().home(&next.name).log_file()).unwrap();
+    assert!(log.contains("Applying snapshot taken on "), "{log}");
+    assert_eq!(up.running(), running, "nothing is killed before registration");
+    up.all(Verb::Stop);
+    for scheduler in up.schedulers() {
+        up.set_flags(scheduler, &[(&prepared, &master), (extra.1, extra.0)]);
+    }
+    up.all(Verb::Start);
+    let leader = up.leader();
+    let kept: BTreeSet<String> = wanted.intersection(&running).cloned().collect();
+    up.wait("the sweep", || {
+        let now = up.running();
+        let young = running.difference(&wanted).any(|id| now.contains(id));
+        (!young && now.len() == wanted.len() && running_of(leader.http_port).as_ref() == Some(&now)).then_some(())
+    });
+    assert!(kept.is_subset(&up.running()), "what both knew runs on");
+    let kills = std::fs::read_to_string(up.cluster.layout().master_kills()).unwrap();
+    assert_eq!(kills.lines().count(), running.difference(&wanted).count(), "{kills}");
+}
+
+#[test]
+fn a_recovery_without_zookeeper() {
+    recovery(false);
+}
+
+#[test]
+fn a_recovery_with_zookeeper() {
+    if zookeeper_installed() {
+        recovery(true);
+    } else {
+        assert!(std::env::var_os("CI").is_none(), "ZooKeeper is not installed");
+        eprintln!("SKIPPED: ZooKeeper is not installed");
+    }
+}
+
+#[test]
+fn a_killed_supervisor_leaves_nothing() {
+    let up = up(Scenario::Healthy, 2, false);
+    let before = up.cluster.status();
+    let (_, supervisor) = before.processes.iter().find(|(name, _)| name == "supervisor").unwrap();
+    let pid = rustix::process::Pid::from_raw(*supervisor).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    up.cluster.down().unwrap();
+    for (name, pid) in before.processes {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        assert!(stat.is_empty() || stat.contains(") Z "), "{name}: {stat}");
+    }
+    up.cluster.start().unwrap();
+    up.leader();
+}
+
+#[test]
+fn flags_are_refused_and_traffic_is_blocked() {
+    let up = up(Scenario::Healthy, 1, false);
+    let leader = up.leader();
+    let outside = || TcpStream::connect((firstlight::practice::OUTSIDE, leader.http_port)).is_ok();
+    assert!(outside());
+    up.cluster.service("s1", Service::OutsideTraffic, Verb::Stop).unwrap();
+    assert!(!outside());
+    assert_eq!(status(leader.http_port, "/health"), Some(200));
+    up.cluster.service("s1", Service::OutsideTraffic, Verb::Start).unwrap();
+    up.wait("traffic from outside", || outside().then_some(()));
+    up.all(Verb::Stop);
+    assert_eq!(status(leader.http_port, "/health"), None);
+    up.set_flags(&leader, &[("ARGS=\"", "ARGS=\"-max_registration_delay=360min ")]);
+    let _ = up.cluster.service("s1", Service::Scheduler, Verb::Start);
+    up.wait("the parser's words", || {
+        let log = std::fs::read_to_string(up.cluster.layout().home("s1").log_file()).unwrap();
+        log.contains("couldn't convert \"360min\" to one of [ns, us, ms, secs, mins, hrs, days]").then_some(())
+    });
+    assert_eq!(status(leader.http_port, "/health"), None);
+}
+
+#[test]
+fn each_damaged_scenario_has_no_leader_and_says_why() {
+    let table = [
+        (Scenario::CorruptLog, "Could not start the writer"),
+        (Scenario::LostQuorum, "Received a recover response from a replica in EMPTY status"),
+        (Scenario::Flapping, "Read back a framed log entry that failed its checksum"),
+        (Scenario::WipedLog, "Replicated log has not been initialized"),
+        (Scenario::StaleBackup, "Could not start the writer"),
+    ];
+    for (scenario, words) in table {
+        let up = up(scenario, 3, false);
+        up.wait(words, || {
+            let logs = up.schedulers().iter().map(|scheduler| {
+                std::fs::read_to_string(up.cluster.layout().home(&scheduler.name).log_file()).unwrap()
+            });
+            logs.into_iter().any(|log| log.contains(words)).then_some(())
+        });
+        for scheduler in up.schedulers() {
+            assert_ne!(status(scheduler.http_port, "/leaderhealth"), Some(200), "{scenario:?}");
+        }
+    }
+}
