@@ -26,7 +26,7 @@ use super::{
 /// The version of `cluster.json`.
 const FORMAT: u32 = 1;
 /// A JVM on a loaded machine takes a while.
-const START_WAIT: Duration = Duration::from_secs(60);
+const START_WAIT: Duration = Duration::from_mins(1);
 /// The supervisor ends its children in order, each with its own limit.
 const DOWN_WAIT: Duration = Duration::from_secs(20);
 /// How often something that is awaited is looked at.

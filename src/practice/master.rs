@@ -213,6 +213,9 @@ async fn announce(plan: &Plan) -> Result<Option<zookeeper_client::Client>, Pract
     Ok(Some(client))
 }
 
+/// Why a scheduler gets no answer: the status and the words.
+type Refused = (StatusCode, String);
+
 struct Master {
     started: f64,
     port: u16,
@@ -242,18 +245,18 @@ impl Master {
             "/practice/launch" => parse(&asked).and_then(|ask| self.launch(ask)),
             "/practice/link" => match parse::<String>(&asked) {
                 Ok(id) => self.hold(id).await,
-                Err(answer) => Err(answer),
+                Err(refused) => Err(refused),
             },
-            _ => Err(web::empty(StatusCode::NOT_FOUND)),
+            _ => Err((StatusCode::NOT_FOUND, String::new())),
         };
-        answered.unwrap_or_else(|answer| answer)
+        answered.unwrap_or_else(|(status, why)| web::plain(status, "text/plain", why))
     }
 
-    fn save(&self) -> Result<(), Answer> {
+    fn save(&self) -> Result<(), Refused> {
         write_json(&self.file, &*self.state.borrow()).map_err(|error| refuse(&error.to_string()))
     }
 
-    fn register(&self, ask: Register) -> Result<Answer, Answer> {
+    fn register(&self, ask: Register) -> Result<Answer, Refused> {
         let mut state = self.state.borrow_mut();
         let id = ask.framework_id.unwrap_or_else(|| {
             let next = state.frameworks.len() + state.removed.len();
@@ -279,7 +282,7 @@ impl Master {
     }
 
     /// Held open by a registered scheduler; when the connection ends, so does the future.
-    async fn hold(self: &Rc<Self>, id: String) -> Result<Answer, Answer> {
+    async fn hold(self: &Rc<Self>, id: String) -> Result<Answer, Refused> {
         *self.linked.borrow_mut().entry(id.clone()).or_default() += 1;
         let _link = Link { master: Rc::clone(self), id };
         std::future::pending().await
@@ -297,7 +300,7 @@ impl Master {
         }
     }
 
-    fn kill(&self, ask: &Kill) -> Result<Answer, Answer> {
+    fn kill(&self, ask: &Kill) -> Result<Answer, Refused> {
         let Some(mut task) = self.state.borrow_mut().tasks.remove(&ask.task_id) else {
             return Ok(web::empty(StatusCode::OK));
         };
@@ -327,7 +330,7 @@ impl Master {
         Ok(web::empty(StatusCode::OK))
     }
 
-    fn launch(&self, ask: Launch) -> Result<Answer, Answer> {
+    fn launch(&self, ask: Launch) -> Result<Answer, Refused> {
         let mut state = self.state.borrow_mut();
         for mut task in ask.tasks {
             "TASK_RUNNING".clone_into(&mut task.state);
@@ -435,13 +438,12 @@ fn task_json(task: &MasterTask) -> Value {
     })
 }
 
-fn parse<T: serde::de::DeserializeOwned>(asked: &Asked) -> Result<T, Answer> {
-    serde_json::from_slice(&asked.body)
-        .map_err(|error| web::plain(StatusCode::BAD_REQUEST, "text/plain", error.to_string()))
+fn parse<T: serde::de::DeserializeOwned>(asked: &Asked) -> Result<T, Refused> {
+    serde_json::from_slice(&asked.body).map_err(|error| (StatusCode::BAD_REQUEST, error.to_string()))
 }
 
-fn refuse(why: &str) -> Answer {
-    web::plain(StatusCode::CONFLICT, "text/plain", why.to_owned())
+fn refuse(why: &str) -> Refused {
+    (StatusCode::CONFLICT, why.to_owned())
 }
 
 fn seconds() -> f64 {

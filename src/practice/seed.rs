@@ -13,11 +13,11 @@ use super::{
 /// How many backups there are on disk.
 const BACKUPS: usize = 6;
 /// An hour.
-const HOUR: Duration = Duration::from_secs(3600);
+const HOUR: Duration = Duration::from_hours(1);
 /// Backup names have minutes; two in one minute would be one file.
-const SPACING_MIN: Duration = Duration::from_secs(60);
+const SPACING_MIN: Duration = Duration::from_mins(1);
 /// How old the newest backup of `stale-backup` is.
-const STALE: Duration = Duration::from_secs(9 * 3600);
+const STALE: Duration = Duration::from_hours(9);
 /// How long ago most tasks were started.
 const DAY_MS: i64 = 86_400_000;
 /// Agents.

@@ -18,7 +18,7 @@ const CONF: &str = "/etc/zookeeper/conf";
 /// Half a second, so that a session that dies is noticed after a second or two and not after fifteen.
 const TICK_MS: u32 = 500;
 /// The shortest session that this tick allows is one second.
-pub const SESSION: Duration = Duration::from_millis(2000);
+pub const SESSION: Duration = Duration::from_secs(2);
 /// The cluster's data are a few dozen nodes.
 const HEAP: &str = "-Xmx96m";
 /// Connecting takes milliseconds once the server is up.

@@ -1,4 +1,4 @@
-//! `/api`: Thrift calls, in TJSON and TBinary, answered as the recordings of the real scheduler show.
+//! `/api`: Thrift calls, in TJSON and `TBinary`, answered as the recordings of the real scheduler show.
 //!
 //! Reads, and the administrator's calls that a recovery needs. Calls that change jobs are not there
 //! and are answered like any unknown method.

@@ -210,10 +210,7 @@ impl Driver {
             let done = tokio::select! {
                 _ = explicit.tick() => self.explicit(master, id).await,
                 _ = implicit.tick() => self.implicit(master, id).await,
-                Some(want_explicit) = asked.recv() => match want_explicit {
-                    true => self.explicit(master, id).await,
-                    false => self.implicit(master, id).await,
-                },
+                Some(want_explicit) = asked.recv() => if want_explicit { self.explicit(master, id).await } else { self.implicit(master, id).await },
             };
             if done.is_none() {
                 return;
@@ -316,7 +313,7 @@ impl Driver {
 
 fn every(now: tokio::time::Instant, first: Duration, then: Duration) -> tokio::time::Interval {
     // A year away is as good as never, and the clock cannot count much further.
-    const FAR: Duration = Duration::from_secs(365 * 86_400);
+    const FAR: Duration = Duration::from_hours(365 * 24);
     let mut ticks = tokio::time::interval_at(now + first.min(FAR), then.clamp(Duration::from_millis(100), FAR));
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     ticks

@@ -1,4 +1,4 @@
-//! The scheduler's command line, read by the rules of its own parser (JCommander, since 0.19).
+//! The scheduler's command line, read by the rules of its own parser (`JCommander`, since 0.19).
 //!
 //! Pure: arguments in, checked flags or the parser's own words out. The table is what a real
 //! scheduler of the same line prints at its start, with its defaults.
@@ -362,7 +362,7 @@ mod tests {
     #[test]
     fn amounts_are_read_and_printed() {
         let flags = parse(&["-max_registration_delay=360mins", "-reconciliation_initial_delay", "365days"]).unwrap();
-        assert_eq!(flags.time("max_registration_delay"), Duration::from_secs(360 * 60));
+        assert_eq!(flags.time("max_registration_delay"), Duration::from_hours(6));
         assert_eq!(flags.time_text("reconciliation_initial_delay"), "(365, days)");
         assert_eq!(flags.bytes("dlog_max_entry_size"), 512 << 10);
         let printed = flags.printed();

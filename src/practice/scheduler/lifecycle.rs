@@ -43,7 +43,7 @@ pub const CLASS: &str = "org.apache.aurora.scheduler.app.SchedulerMain";
 /// How long the old leader still answers after a commit. Real ones took 0.05 to 5.6 seconds.
 const LINGER: Duration = Duration::from_millis(900);
 /// A limit of an hour or more is one that the engineer set in order to have time; it is not compressed.
-const UNCOMPRESSED_FROM: Duration = Duration::from_secs(3600);
+const UNCOMPRESSED_FROM: Duration = Duration::from_hours(1);
 /// A shorter limit would be about the machine's load and no longer about the master.
 const LIMIT_MIN: Duration = Duration::from_secs(3);
 /// How long the last answers may take to leave.
@@ -260,7 +260,7 @@ fn limit(core: &Core, flag: &str) -> Duration {
 async fn registration_limit(core: &Core, limit: Duration) {
     tokio::time::sleep(limit).await;
     if core.life.get() != Life::LeaderAwaitingRegistration {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
