@@ -46,7 +46,13 @@ fn age(age_ms: Option<i64>) -> String {
     match age_ms.map(u64::try_from) {
         Some(Ok(ms)) => {
             let seconds = ms / 1000;
-            let unit = if seconds >= 86_400 { 3_600 } else if seconds >= 3_600 { 60 } else { 1 };
+            let unit = if seconds >= 86_400 {
+                3_600
+            } else if seconds >= 3_600 {
+                60
+            } else {
+                1
+            };
             humantime::format_duration(Duration::from_secs(seconds / unit * unit)).to_string()
         }
         Some(Err(_)) => "of the future".to_owned(),
@@ -57,8 +63,12 @@ fn age(age_ms: Option<i64>) -> String {
 fn entry(scene: &Scene<'_>, decoded: &Decoded) -> Map<String, Value> {
     let summary = &decoded.summary;
     let name = decoded.path.rsplit('/').next().unwrap_or_default();
-    let problems: Vec<String> =
-        summary.problems().iter().chain(&summary.warnings).map(|problem| clean::line(problem.message.as_bytes())).collect();
+    let problems: Vec<String> = summary
+        .problems()
+        .iter()
+        .chain(&summary.warnings)
+        .map(|problem| clean::line(problem.message.as_bytes()))
+        .collect();
     let fit = summary.is_fit();
     let rank = if fit { -summary.timestamp_ms.unwrap_or(0) } else { i64::MAX };
     let members = json!({
@@ -86,7 +96,8 @@ fn entry(scene: &Scene<'_>, decoded: &Decoded) -> Map<String, Value> {
 fn line(decoded: &Decoded) -> String {
     let summary = &decoded.summary;
     let name = clean::line(decoded.path.rsplit('/').next().unwrap_or_default().as_bytes());
-    let problem = summary.problems().first().map(|problem| format!("; not fit: {}", problem.message)).unwrap_or_default();
+    let problem =
+        summary.problems().first().map(|problem| format!("; not fit: {}", problem.message)).unwrap_or_default();
     let problem = clean::line(problem.as_bytes());
     format!(
         "{name}: {} old, {} tasks, {} jobs, {} bytes{problem}",
@@ -104,10 +115,13 @@ pub(super) async fn look(scene: &Scene<'_>, backups: &Backups) -> Report {
 async fn look_or(scene: &Scene<'_>, backups: &Backups) -> Result<Report, String> {
     let directory = backups.dir.as_str().trim_end_matches('/');
     if scene.host.stat(directory).await.map_err(|error| error.to_string())?.is_none() {
-        return Ok(Report::holds(format!("{directory} is not there: no backups")).with_outputs(json!({ "backups": [] })));
+        return Ok(
+            Report::holds(format!("{directory} is not there: no backups")).with_outputs(json!({ "backups": [] }))
+        );
     }
     let names = scene.host.list(directory, NAMES_MAX).await.map_err(|error| error.to_string())?;
-    let ours = names.iter().filter(|entry| entry.stat.kind == FileKind::File && entry.name.starts_with(BACKUP_NAME_PREFIX));
+    let ours =
+        names.iter().filter(|entry| entry.stat.kind == FileKind::File && entry.name.starts_with(BACKUP_NAME_PREFIX));
     // The names of newer ones sort last.
     let mut paths: Vec<String> = ours.map(|entry| format!("{directory}/{}", entry.name)).collect();
     let skipped = paths.len().saturating_sub(BACKUPS_MAX);
@@ -144,7 +158,8 @@ async fn one_or(scene: &Scene<'_>, backup: &Backup) -> Result<Report, String> {
     let decoded = decode(scene, path).await?;
     let same = backup.sha256.as_ref().is_none_or(|wanted| wanted.as_str().eq_ignore_ascii_case(&decoded.sha256));
     let old = age_ms(decoded.summary.timestamp_ms);
-    let stale = max_age.is_some_and(|max| old.is_none_or(|old| u128::try_from(old).map_or(true, |old| old > max.as_millis())));
+    let stale =
+        max_age.is_some_and(|max| old.is_none_or(|old| u128::try_from(old).map_or(true, |old| old > max.as_millis())));
     let mut outputs = entry(scene, &decoded);
     outputs.insert("stale".to_owned(), json!(if stale { "yes" } else { "no" }));
     let mut words = line(&decoded);

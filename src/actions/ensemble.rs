@@ -88,9 +88,7 @@ async fn look_or(scene: &Scene<'_>, zookeeper: &Zookeeper) -> Result<Report, Str
             let report = Report::new(finding(zookeeper.exists != Some(false)), words);
             Ok(report.with_details(clean::lines(&data, DATA_LINES)))
         }
-        Err(Error::NoNode) => {
-            Ok(Report::new(finding(zookeeper.exists != Some(true)), format!("{path} is not there")))
-        }
+        Err(Error::NoNode) => Ok(Report::new(finding(zookeeper.exists != Some(true)), format!("{path} is not there"))),
         Err(error) => Err(said(path, &error)),
     }
 }

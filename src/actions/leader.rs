@@ -7,8 +7,9 @@
 use serde_json::json;
 
 use super::{
-    ensemble, log_lines, scheduler,
+    ensemble, log_lines,
     scene::{Scene, seen},
+    scheduler,
 };
 use crate::{
     aurora::{
@@ -144,7 +145,9 @@ async fn ask_schedulers(
         tokio::spawn(async move {
             let sight = match client.vars().await {
                 Ok(vars) => VarsSight::Answered(vars.lifecycle()),
-                Err(ClientError::Connect { why, .. }) if why.to_ascii_lowercase().contains("refused") => VarsSight::Refused,
+                Err(ClientError::Connect { why, .. }) if why.to_ascii_lowercase().contains("refused") => {
+                    VarsSight::Refused
+                }
                 Err(error) => VarsSight::Silent(error.to_string()),
             };
             (host, sight)

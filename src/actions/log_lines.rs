@@ -130,7 +130,8 @@ async fn files(host: &dyn Host, path: &str) -> Result<(Vec<String>, usize), Stri
     let (directory, name) = path.rsplit_once('/').ok_or_else(|| format!("{path} is not an absolute path"))?;
     let directory = if directory.is_empty() { "/" } else { directory };
     let entries = host.list(directory, NAMES_MAX).await.map_err(|error| error.to_string())?;
-    let files = || entries.iter().filter(|entry| entry.stat.kind == FileKind::File || entry.stat.kind == FileKind::Link);
+    let files =
+        || entries.iter().filter(|entry| entry.stat.kind == FileKind::File || entry.stat.kind == FileKind::Link);
     let rotated = |entry: &&crate::hosts::Entry| entry.name.strip_prefix(name)?.strip_prefix('.')?.parse::<u32>().ok();
     let mut found: Vec<(u32, String)> =
         files().filter_map(|entry| Some((rotated(&entry)?, format!("{directory}/{}", entry.name)))).collect();

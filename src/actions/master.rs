@@ -40,7 +40,8 @@ async fn state(scene: &Scene<'_>, url: &str) -> Result<Value, String> {
         match page.status {
             200 if page.cut => return Err(format!("the answer of {at} is longer than {STATE_BYTES_MAX} bytes")),
             200 => {
-                return serde_json::from_slice(&page.body).map_err(|error| format!("{at} did not answer in JSON: {error}"));
+                return serde_json::from_slice(&page.body)
+                    .map_err(|error| format!("{at} did not answer in JSON: {error}"));
             }
             status => last = format!("{at} answered with status {status}{to}"),
         }
@@ -75,7 +76,9 @@ async fn look_or(scene: &Scene<'_>, master: &Master) -> Result<Report, String> {
     let (ids, by_job) = chosen.map(running).unwrap_or_default();
     let word = if is_registered { "is registered" } else { "is not registered" };
     let mut words = match chosen {
-        Some(framework) => format!("{} tasks run; framework {} {word}", ids.len(), clean::line(member(framework, "id").as_bytes())),
+        Some(framework) => {
+            format!("{} tasks run; framework {} {word}", ids.len(), clean::line(member(framework, "id").as_bytes()))
+        }
         None => "the master knows no framework of Aurora".to_owned(),
     };
     let mut outputs = Map::new();
@@ -92,7 +95,8 @@ async fn look_or(scene: &Scene<'_>, master: &Master) -> Result<Report, String> {
     outputs.insert("tasks".to_owned(), json!(ids.len()));
     outputs.insert("ids".to_owned(), json!(ids));
     outputs.insert("by_job".to_owned(), json!(by_job));
-    outputs.insert("framework_id".to_owned(), json!(chosen.map(|framework| member(framework, "id")).unwrap_or_default()));
+    outputs
+        .insert("framework_id".to_owned(), json!(chosen.map(|framework| member(framework, "id")).unwrap_or_default()));
     outputs.insert("registered".to_owned(), json!(if is_registered { "yes" } else { "no" }));
     let so = master.registered.is_none_or(|wanted| wanted == is_registered);
     Ok(Report::new(finding(so), words).with_details(details).with_outputs(Value::Object(outputs)))

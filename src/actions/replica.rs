@@ -157,7 +157,12 @@ pub(super) fn judge(scene: &Scene<'_>, verdict: &Verdict) -> Report {
 }
 
 fn judge_or(scene: &Scene<'_>, verdict: &Verdict) -> Result<Report, String> {
-    let quorum: u32 = verdict.quorum.as_str().trim().parse().map_err(|_| format!("the quorum {:?} is not a number", verdict.quorum.as_str()))?;
+    let quorum: u32 = verdict
+        .quorum
+        .as_str()
+        .trim()
+        .parse()
+        .map_err(|_| format!("the quorum {:?} is not a number", verdict.quorum.as_str()))?;
     let evidence = Evidence {
         replicas: replicas(scene, &verdict.replicas)?,
         quorum,
@@ -221,10 +226,8 @@ fn replicas(scene: &Scene<'_>, register: &str) -> Result<Vec<verdict::Replica>, 
 /// Leadership by the logs of all hosts.
 fn leadership(known: &Known, register: &str) -> Leadership {
     let Some(known) = known.get(&Register::from(register)) else { return Leadership::Unknown };
-    let each: Vec<Leadership> = known
-        .values()
-        .filter_map(|outputs| serde_json::from_value(outputs.get("leadership")?.clone()).ok())
-        .collect();
+    let each: Vec<Leadership> =
+        known.values().filter_map(|outputs| serde_json::from_value(outputs.get("leadership")?.clone()).ok()).collect();
     let elections: u64 = known.values().filter_map(|outputs| outputs.get("recent_elections")?.as_u64()).sum();
     let stable = each.iter().filter(|one| **one == Leadership::Stable).count();
     if each.contains(&Leadership::NotRegistering) {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    Secrets, Sink, World, backups, command, ensemble, files, flags, http, leader, log_lines, master, pause, port, process,
-    replica,
+    Secrets, Sink, World, backups, command, ensemble, files, flags, http, leader, log_lines, master, pause, port,
+    process, replica,
     scene::{Acted, Scene, Undone, span},
     scheduler, service,
 };

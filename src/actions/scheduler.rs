@@ -172,10 +172,14 @@ impl Caller<'_> {
         self.not_stopped()?;
         self.client.delete_recovery_tasks(&query).await.map_err(|error| ended(&error))?;
         match self.staged(&query).await {
-            Ok(Some(left)) if left.is_empty() => Ok(Report::holds(format!("took {} tasks out of what is staged", found.len()))),
+            Ok(Some(left)) if left.is_empty() => {
+                Ok(Report::holds(format!("took {} tasks out of what is staged", found.len())))
+            }
             Ok(Some(left)) => Err(Undone::Failed(format!("{} of {} tasks are still staged", left.len(), found.len()))),
             Ok(None) => Err(Undone::Failed("nothing is staged any more".to_owned())),
-            Err(_) => Err(Undone::InDoubt("the scheduler took the call, but does not say what is staged now".to_owned())),
+            Err(_) => {
+                Err(Undone::InDoubt("the scheduler took the call, but does not say what is staged now".to_owned()))
+            }
         }
     }
 
@@ -187,7 +191,8 @@ impl Caller<'_> {
             return Err(Undone::Refused("nothing is staged; nothing was sent".to_owned()));
         };
         if staged.len() != wanted {
-            let why = format!("{} tasks are staged, not the {wanted} that were confirmed; nothing was sent", staged.len());
+            let why =
+                format!("{} tasks are staged, not the {wanted} that were confirmed; nothing was sent", staged.len());
             return Err(Undone::Refused(why));
         }
         self.not_stopped()?;
@@ -195,7 +200,9 @@ impl Caller<'_> {
         match self.client.commit_recovery().await {
             Commit::Committed => Ok(Report::holds(format!("committed {wanted} tasks; the leader steps down"))),
             Commit::NotCommitted { text } => Err(Undone::Failed(format!("not committed: {text}"))),
-            Commit::Unknown { why } => Err(Undone::InDoubt(format!("{why}; it was probably committed. It is not sent again"))),
+            Commit::Unknown { why } => {
+                Err(Undone::InDoubt(format!("{why}; it was probably committed. It is not sent again")))
+            }
         }
     }
 
@@ -236,7 +243,8 @@ fn judged(count: usize, wanted: Option<&Text>, verb: &str, noun: &str) -> Result
     if wanted.as_str() == "none" {
         return Ok(Report::new(finding(false), format!("{count} tasks are {verb}; there must be nothing")));
     }
-    let number: usize = wanted.as_str().trim().parse().map_err(|_| format!("{:?} is not a number of tasks", wanted.as_str()))?;
+    let number: usize =
+        wanted.as_str().trim().parse().map_err(|_| format!("{:?} is not a number of tasks", wanted.as_str()))?;
     let words = if number == count { format!("{count} {noun}") } else { format!("{count} {noun}, not {number}") };
     Ok(Report::new(finding(number == count), words))
 }

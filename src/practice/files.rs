@@ -160,8 +160,7 @@ fn inventory(layout: &Layout, plan: &Plan) -> Result<String, PracticeError> {
             },
         },
     });
-    let body = serde_yaml::to_string(&value)
-        .map_err(|error| PracticeError::Encode { what: "the inventory", why: error.to_string() })?;
+    let body = crate::runbook::raw::to_yaml(&value);
     Ok(format!("# A practice cluster, made by `firstlight practice`.\n{body}"))
 }
 

@@ -105,7 +105,8 @@ impl Bench {
     }
 
     fn lines(&self, stream: Stream) -> Vec<String> {
-        self.output.with(|lines| lines.iter().filter(|line| line.stream == stream).map(|line| line.text.clone()).collect())
+        self.output
+            .with(|lines| lines.iter().filter(|line| line.stream == stream).map(|line| line.text.clone()).collect())
     }
 }
 
@@ -231,7 +232,9 @@ async fn a_daemon_that_keeps_the_pipes_does_not_hold_us() {
 #[tokio::test]
 async fn a_child_has_no_terminal_no_input_and_a_session_of_its_own() {
     let bench = Bench::new();
-    let report = bench.done(run("(echo bad > /dev/tty) 2>/dev/null && echo tty; cat; ps -o sid= -p $$ | tr -d ' '; echo $$")).await;
+    let report = bench
+        .done(run("(echo bad > /dev/tty) 2>/dev/null && echo tty; cat; ps -o sid= -p $$ | tr -d ' '; echo $$"))
+        .await;
     let lines = bench.lines(Stream::Out);
     assert_eq!(lines.len(), 2, "{lines:?} {report:?}");
     assert_eq!(lines[0], lines[1], "not the leader of its session");
@@ -296,7 +299,8 @@ async fn services_and_their_processes() {
     let running = || Kind::Service(Service::Running(daemon()));
     assert_eq!(bench.look(present()).await.finding, Finding::Fails);
     assert_eq!(bench.look(running()).await.finding, Finding::Fails);
-    let foreseen = predict(&bench.world, &HostName::from(LOCAL), &Kind::Service(Service::Start(daemon())), &Known::new()).await;
+    let foreseen =
+        predict(&bench.world, &HostName::from(LOCAL), &Kind::Service(Service::Start(daemon())), &Known::new()).await;
     assert!(foreseen.would.contains("does not run now"), "{foreseen:?}");
     bench.done(Kind::Service(Service::Start(daemon()))).await;
     until("it runs", || fs::read_to_string(bench.path("pid")).is_ok_and(|text| text.ends_with('\n'))).await;
@@ -366,7 +370,8 @@ async fn http_keeps_failed_in_doubt_and_unknown_apart() {
     use firstlight::runbook::kind::Method;
     let bench = Bench::new();
     let ok = server("HTTP/1.1 200 OK\r\nContent-Length: 8\r\nConnection: close\r\n\r\n{\"a\": 1}");
-    let redirect = server("HTTP/1.1 307 T\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    let redirect =
+        server("HTTP/1.1 307 T\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     let closes = server("");
     let silence = server("silence");
     let nobody = "http://127.0.0.1:1/".to_owned();
@@ -516,15 +521,23 @@ async fn flags_are_edited_where_they_stand_and_put_back_byte_for_byte() {
     assert!(foreseen.details.iter().any(|line| line.starts_with("+MESOS_MASTER")), "{foreseen:?}");
     assert_eq!(fs::read_to_string(&file).unwrap(), DEFAULTS);
     bench.done(edit.clone()).await;
-    let wanted = DEFAULTS
-        .replace("zk://${ZK_ENDPOINTS}/mesos", "zk://localhost:1111/mesos/master")
-        .replace("-gc_executor_path=/x -max_registration_delay=1mins", "-max_registration_delay=360mins -reconciliation_initial_delay=365days");
+    let wanted = DEFAULTS.replace("zk://${ZK_ENDPOINTS}/mesos", "zk://localhost:1111/mesos/master").replace(
+        "-gc_executor_path=/x -max_registration_delay=1mins",
+        "-max_registration_delay=360mins -reconciliation_initial_delay=365days",
+    );
     assert_eq!(fs::read_to_string(&file).unwrap(), wanted);
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o7777, 0o640);
-    let seen = bench.look(Kind::Flags(Flags::File { file: bench.text("defaults"), has: set.clone(), has_not: unset.clone() })).await;
+    let seen = bench
+        .look(Kind::Flags(Flags::File { file: bench.text("defaults"), has: set.clone(), has_not: unset.clone() }))
+        .await;
     assert_eq!(seen.finding, Finding::Holds, "{seen:?}");
     assert!(bench.done(edit.clone()).await.seen.contains("edited already"));
-    let restore = Kind::Flags(Flags::Restore { file: bench.text("defaults"), keep: bench.text("keep"), set: set.clone(), unset: unset.clone() });
+    let restore = Kind::Flags(Flags::Restore {
+        file: bench.text("defaults"),
+        keep: bench.text("keep"),
+        set: set.clone(),
+        unset: unset.clone(),
+    });
     fs::write(&file, format!("{wanted}# by someone else\n")).unwrap();
     let why = bench.failed(restore.clone()).await;
     assert!(why.contains("+# by someone else"), "{why}");
@@ -548,7 +561,12 @@ async fn flags_are_edited_where_they_stand_and_put_back_byte_for_byte() {
 fn flags_files_of_every_form() {
     use firstlight::actions::FlagsFile;
     // Before, set, unset, after.
-    type Case = (&'static str, &'static [(&'static str, &'static str)], &'static [&'static str], Result<&'static str, &'static str>);
+    type Case = (
+        &'static str,
+        &'static [(&'static str, &'static str)],
+        &'static [&'static str],
+        Result<&'static str, &'static str>,
+    );
     let cases: &[Case] = &[
         ("-a=1 -b=2\n", &[("b", "3")], &[], Ok("-a=1 -b=3\n")),
         ("-a=1 -b=2\n", &[("c", "3")], &["a"], Ok("-b=2 -c=3\n")),
@@ -567,17 +585,52 @@ fn flags_files_of_every_form() {
         ("EXTRA_SCHEDULER_ARGS=\"\"\n", &[("a", "1")], &[], Ok("EXTRA_SCHEDULER_ARGS=\"-a=1\"\n")),
         ("EXTRA_SCHEDULER_ARGS=\n", &[("a", "1")], &[], Ok("EXTRA_SCHEDULER_ARGS=\"-a=1\"\n")),
         ("EXTRA_SCHEDULER_ARGS=-b=1\n", &[("a", "1")], &[], Ok("EXTRA_SCHEDULER_ARGS=\"-b=1 -a=1\"\n")),
-        ("export EXTRA_SCHEDULER_ARGS='-a=1  -b=2'\n", &[("a", "2")], &["b"], Ok("export EXTRA_SCHEDULER_ARGS='-a=2'\n")),
+        (
+            "export EXTRA_SCHEDULER_ARGS='-a=1  -b=2'\n",
+            &[("a", "2")],
+            &["b"],
+            Ok("export EXTRA_SCHEDULER_ARGS='-a=2'\n"),
+        ),
         ("X=\"-a=1 -b=2\"\n", &[("a", "2")], &[], Ok("X=\"-a=2 -b=2\"\n")),
-        ("EXTRA_SCHEDULER_ARGS=\"-mesos_master_address=a:1\"\n", &[("mesos_master_address", "b:2")], &[], Ok("EXTRA_SCHEDULER_ARGS=\"-mesos_master_address=b:2\"\n")),
-        ("MESOS_MASTER=a:1\nEXTRA_SCHEDULER_ARGS=\"-mesos_master_address=a:1\"\n", &[("mesos_master_address", "b:2")], &[], Err("more than once")),
+        (
+            "EXTRA_SCHEDULER_ARGS=\"-mesos_master_address=a:1\"\n",
+            &[("mesos_master_address", "b:2")],
+            &[],
+            Ok("EXTRA_SCHEDULER_ARGS=\"-mesos_master_address=b:2\"\n"),
+        ),
+        (
+            "MESOS_MASTER=a:1\nEXTRA_SCHEDULER_ARGS=\"-mesos_master_address=a:1\"\n",
+            &[("mesos_master_address", "b:2")],
+            &[],
+            Err("more than once"),
+        ),
         ("MESOS_MASTER=a:1\n", &[("mesos_master_address", "b:2")], &[], Ok("MESOS_MASTER=\"b:2\"\n")),
         ("MESOS_MASTER=a:1\nX=1\n", &[], &["mesos_master_address"], Ok("X=1\n")),
-        ("AURORA_FLAGS=(\n  -a=1\n  # -b=9\n  -b=2\n)\n", &[("b", "3"), ("c", "4")], &["a"], Ok("AURORA_FLAGS=(\n  # -b=9\n  -b=3\n  -c=4\n)\n")),
-        ("AURORA_FLAGS=( -a=1 )\n", &[("mesos_master_address", "b:2")], &[], Ok("AURORA_FLAGS=( -a=1 -mesos_master_address=b:2 )\n")),
-        ("EXTRA_SCHEDULER_ARGS=\"-a=1 \\\n  -b=2\"\n", &[("b", "3")], &[], Ok("EXTRA_SCHEDULER_ARGS=\"-a=1 \\\n  -b=3\"\n")),
+        (
+            "AURORA_FLAGS=(\n  -a=1\n  # -b=9\n  -b=2\n)\n",
+            &[("b", "3"), ("c", "4")],
+            &["a"],
+            Ok("AURORA_FLAGS=(\n  # -b=9\n  -b=3\n  -c=4\n)\n"),
+        ),
+        (
+            "AURORA_FLAGS=( -a=1 )\n",
+            &[("mesos_master_address", "b:2")],
+            &[],
+            Ok("AURORA_FLAGS=( -a=1 -mesos_master_address=b:2 )\n"),
+        ),
+        (
+            "EXTRA_SCHEDULER_ARGS=\"-a=1 \\\n  -b=2\"\n",
+            &[("b", "3")],
+            &[],
+            Ok("EXTRA_SCHEDULER_ARGS=\"-a=1 \\\n  -b=3\"\n"),
+        ),
         ("EXTRA_SCHEDULER_ARGS=\"-a=1\"'-b=2'\n", &[("a", "3")], &[], Err("quoted in pieces")),
-        ("if true; then\n. /etc/other\nfi\nGLOG_v=0\n", &[("a", "1")], &[], Ok("if true; then\n. /etc/other\nfi\nGLOG_v=0\nEXTRA_SCHEDULER_ARGS=\"-a=1\"\n")),
+        (
+            "if true; then\n. /etc/other\nfi\nGLOG_v=0\n",
+            &[("a", "1")],
+            &[],
+            Ok("if true; then\n. /etc/other\nfi\nGLOG_v=0\nEXTRA_SCHEDULER_ARGS=\"-a=1\"\n"),
+        ),
         ("just words\n", &[("a", "1")], &[], Err("neither variables nor flags")),
     ];
     for (before, set, unset, wanted) in cases {
