@@ -198,12 +198,12 @@ pub fn is_useful(world: World<'_>, ui: &UiState, meant: Intent) -> bool {
     let any_row = |wanted: fn(&RowStatus) -> bool| step.rows.iter().any(|row| wanted(&row.status));
     match meant {
         Intent::Run => context == Context::Plan || current && step.status == StepStatus::Ready,
-        Intent::Acknowledge => match ui.selected.as_ref() {
-            Some(Item::Consequence(id)) => !state.acknowledged.contains(id),
+        Intent::Acknowledge => match selected(world, ui) {
+            Some(Item::Consequence(id)) => !state.acknowledged.contains(&id),
             Some(Item::Check(_)) => current,
             Some(Item::Ask(_) | Item::Row(_) | Item::Gate(..)) | None => false,
         },
-        Intent::Act => match ui.selected.as_ref() {
+        Intent::Act => match selected(world, ui) {
             Some(Item::Consequence(_) | Item::Check(_)) | None => false,
             Some(Item::Ask(_)) => context == Context::Plan || current,
             Some(Item::Row(_) | Item::Gate(..)) => true,
@@ -222,7 +222,7 @@ pub fn is_useful(world: World<'_>, ui: &UiState, meant: Intent) -> bool {
         Intent::Drift => !state.drift.is_empty(),
         Intent::Copy => world.may_copy && context != Context::Plan,
         Intent::NextRow => !items(world, ui).is_empty(),
-        Intent::Evidence => ui.selected.as_ref().is_some_and(|item| item.host().is_some()),
+        Intent::Evidence => selected(world, ui).is_some_and(|item| item.host().is_some()),
         Intent::CurrentStep => ui.viewing.is_some(),
         Intent::UndoList => !state.undo.is_empty(),
         Intent::Search | Intent::Output => !world.output.is_empty(),
@@ -265,7 +265,37 @@ pub fn items(world: World<'_>, ui: &UiState) -> Vec<Item> {
 /// What is selected, or would be if nothing is: the first thing that asks for something.
 pub fn selected(world: World<'_>, ui: &UiState) -> Option<Item> {
     let items = items(world, ui);
-    ui.selected.clone().filter(|item| items.contains(item)).or_else(|| items.into_iter().next())
+    let chosen = ui.selected.clone().filter(|item| items.contains(item));
+    let open = || items.iter().find(|item| is_open(world, ui, item)).cloned();
+    chosen.or_else(open).or_else(|| items.first().cloned())
+}
+
+/// True if something is still to be done about an item.
+fn is_open(world: World<'_>, ui: &UiState, item: &Item) -> bool {
+    let state = world.state;
+    let shown = model::shown_step(state, ui.viewing.as_ref());
+    match item {
+        Item::Consequence(id) => !state.acknowledged.contains(id),
+        Item::Check(id) => shown.is_some_and(|(step, _, _)| !step.is_closed() && !step.ticked.contains(id)),
+        Item::Ask(id) => {
+            let local = HostName::from(LOCAL);
+            let names = Names::new(state, &local);
+            let asked = state.runbook().inputs().map(|(_, input)| input).find(|input| &input.id == id);
+            asked.is_some_and(|input| !input.optional && names.answer(input).is_none())
+        }
+        Item::Row(host) => shown.and_then(|(step, _, _)| step.row(host)).is_some_and(|row| match row.status {
+            RowStatus::Stopped { .. } | RowStatus::InDoubt { .. } => true,
+            RowStatus::Waiting
+            | RowStatus::Running { .. }
+            | RowStatus::Verifying { .. }
+            | RowStatus::Done { .. } => false,
+        }),
+        Item::Gate(host, gate) => shown.is_some_and(|(step, _, model)| {
+            let verified = |row: &&crate::session::Row| matches!(row.status, RowStatus::Verifying { .. });
+            let row = step.row(host).filter(verified);
+            row.is_some_and(|row| row_gates(model, row, world.now).get(*gate).is_some_and(|view| view.overdue && !view.open))
+        }),
+    }
 }
 
 /// Asks the engine; the answer is waited for by the dialog that is open, if one is.

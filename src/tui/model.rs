@@ -119,7 +119,7 @@ pub fn host_commands(state: &State, model: &Step, host: &HostName) -> Vec<String
         .actions
         .iter()
         .filter(|action| applies(&action.when))
-        .map(|action| plan::describe(&shown_kind(&context, &action.kind)))
+        .map(|action| plan::describe_on(&shown_kind(&context, &action.kind), state.inventory(), host))
         .collect()
 }
 

@@ -1,1 +1,6 @@
-//! Tests of the wizard.
+//! Tests of the wizard: what is drawn, what keys do, and the terminal itself on a pty.
+
+mod fixture;
+mod keys;
+mod screens;
+mod units;

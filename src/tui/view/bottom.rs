@@ -29,10 +29,13 @@ pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     let mut room = usize::from(area.width).saturating_sub(2);
     room = room.saturating_sub(if last.is_empty() { 0 } else { last.width() + 2 });
     let mut line = String::new();
+    let mut said = Vec::new();
     for binding in keymap::TABLE {
-        if !binding.contexts.contains(&context) || !is_shown(scene, context, binding) {
+        let here = binding.contexts.contains(&context) && !said.contains(&binding.intent);
+        if !here || !is_shown(scene, context, binding) {
             continue;
         }
+        said.push(binding.intent);
         let hint = hint(scene, binding);
         let needs = hint.width() + if line.is_empty() { 0 } else { 2 };
         if needs <= room {
@@ -83,13 +86,38 @@ fn is_shown(scene: Scene<'_>, context: Context, binding: &Binding) -> bool {
             }
             _ => true,
         },
-        Context::Choose | Context::Type | Context::Confirm => true,
+        Context::Type => binding.intent != Intent::NextField || has_fields(scene),
+        Context::Choose | Context::Confirm => true,
     }
+}
+
+fn has_fields(scene: Scene<'_>) -> bool {
+    let kind = scene.ui.dialog.as_ref().map(|dialog| &dialog.kind);
+    matches!(kind, Some(DialogKind::Abandon { .. } | DialogKind::Palette { .. }))
 }
 
 fn hint(scene: Scene<'_>, binding: &Binding) -> String {
     let key = binding.keys.first().map(|key| keymap::key_name(*key)).unwrap_or_default();
     format!("{key} {}", label(scene, binding))
+}
+
+/// What Enter does in a dialog.
+fn submit_label(kind: &DialogKind) -> &'static str {
+    match kind {
+        DialogKind::Begin => "begin",
+        DialogKind::Run { .. } => "run it",
+        DialogKind::Leave => "leave",
+        DialogKind::Say { .. } => "write it down",
+        DialogKind::Answer { .. } => "answer",
+        DialogKind::Abandon { on_reason: true, .. } => "abandon",
+        DialogKind::Choose { .. } | DialogKind::Abandon { .. } => "go on",
+        DialogKind::Search { .. } => "search",
+        DialogKind::Palette { .. }
+        | DialogKind::Evidence { .. }
+        | DialogKind::Manual { .. }
+        | DialogKind::Help
+        | DialogKind::Drift => "do it",
+    }
 }
 
 /// A few keys are named after what they do at this moment.
@@ -98,15 +126,10 @@ fn label<'a>(scene: Scene<'_>, binding: &'a Binding) -> &'a str {
     let context = scene.ui.context(state);
     match binding.intent {
         Intent::Run if context == Context::Plan => "begin",
-        Intent::Acknowledge if matches!(scene.ui.selected, Some(Item::Consequence(_)) | None) => "acknowledge",
-        Intent::Act if matches!(scene.ui.selected, Some(Item::Ask(_))) => "answer",
+        Intent::Acknowledge if context == Context::Plan => "acknowledge",
+        Intent::Act if matches!(act::selected(scene.world, scene.ui), Some(Item::Ask(_))) => "answer",
         Intent::Hold if state.held => "go on",
-        Intent::Submit if context == Context::Confirm => match scene.ui.dialog.as_ref().map(|dialog| &dialog.kind) {
-            Some(DialogKind::Begin) => "begin",
-            Some(DialogKind::Run { .. }) => "run it",
-            Some(DialogKind::Leave) => "leave",
-            _ => binding.label,
-        },
+        Intent::Submit => scene.ui.dialog.as_ref().map_or(binding.label, |dialog| submit_label(&dialog.kind)),
         Intent::Retry => {
             let shown = model::shown_step(state, scene.ui.viewing.as_ref());
             let done = shown.is_some_and(|(step, _, _)| step.status != StepStatus::Active);

@@ -118,7 +118,13 @@ fn body(scene: Scene<'_>, open: &Dialog, width: u16) -> (String, Doc) {
             "search in the output".to_owned()
         }
         DialogKind::Evidence { step, item } => evidence(scene, &mut doc, step, item),
-        DialogKind::Manual { step, host, .. } => manual(scene, &mut doc, step, host),
+        DialogKind::Manual { step, host, all } => {
+            let title = manual(scene, &mut doc, step, host);
+            let rows = if *all { "every row that is not done" } else { host.as_str() };
+            let say = format!("When you have done it, h says so for {rows}, with a reason; gates are still looked at.");
+            doc.text(Role::Plain, &say);
+            title
+        }
         DialogKind::Help => {
             help(&mut doc);
             "keys".to_owned()
@@ -375,7 +381,6 @@ fn manual(scene: Scene<'_>, doc: &mut Doc, id: &StepId, host: &HostName) -> Stri
         doc.put(None, ("  ", Role::Dim), (line, Role::Strong));
     }
     doc.gap();
-    doc.text(Role::Plain, "When you have done it, h says so, with a reason; its gates are still looked at.");
     format!("by hand: {}", model.title)
 }
 

@@ -64,7 +64,11 @@ pub fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) -> Facts {
 
 fn draw_body(scene: Scene<'_>, body: Rect, buf: &mut Buffer, facts: &mut Facts) {
     let walking = !matches!(scene.world.state.life, Life::Opening);
-    let output_height = if walking && body.height >= OUTPUT_FROM_HEIGHT { output_rows(body.height) } else { 0 };
+    let output_height = match (walking && body.height >= OUTPUT_FROM_HEIGHT, scene.world.output.is_empty()) {
+        (false, _) => 0,
+        (true, true) => 1,
+        (true, false) => output_rows(body.height),
+    };
     let (upper, lower) = split_down(body, body.height.saturating_sub(output_height));
     let (left, right) = if walking && upper.width >= TREE_FROM_WIDTH {
         split_across(upper, tree_columns(upper.width))
@@ -98,6 +102,7 @@ fn draw_page(scene: Scene<'_>, area: Rect, buf: &mut Buffer, facts: &mut Facts) 
     facts.page_scroll = doc.draw(page_area, buf, page_start(scene, &doc, page_area));
     more_marks(scene, &doc, page_area, facts.page_scroll, buf);
     notices.draw(now_area, buf, 0);
+    more_marks(scene, &notices, now_area, 0, buf);
 }
 
 fn page_start(scene: Scene<'_>, doc: &Doc, area: Rect) -> usize {

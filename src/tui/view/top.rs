@@ -33,7 +33,8 @@ pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     }
     let width = usize::from(area.width);
     let mode = if width > mode.width() + 2 { format!(" {mode} ") } else { mode };
-    let mode = cut(scene.theme, &mode, width);
+    // A mark for what was cut would be all that is seen of it on a very narrow screen.
+    let mode: String = mode.chars().take(width).collect();
     let cluster = scene.theme.clean(&opened.inventory.cluster).replace('\n', " ");
     let room = width.saturating_sub(mode.width());
     let cluster =
