@@ -285,15 +285,16 @@ fn is_open(world: World<'_>, ui: &UiState, item: &Item) -> bool {
         }
         Item::Row(host) => shown.and_then(|(step, _, _)| step.row(host)).is_some_and(|row| match row.status {
             RowStatus::Stopped { .. } | RowStatus::InDoubt { .. } => true,
-            RowStatus::Waiting
-            | RowStatus::Running { .. }
-            | RowStatus::Verifying { .. }
-            | RowStatus::Done { .. } => false,
+            RowStatus::Waiting | RowStatus::Running { .. } | RowStatus::Verifying { .. } | RowStatus::Done { .. } => {
+                false
+            }
         }),
         Item::Gate(host, gate) => shown.is_some_and(|(step, _, model)| {
             let verified = |row: &&crate::session::Row| matches!(row.status, RowStatus::Verifying { .. });
             let row = step.row(host).filter(verified);
-            row.is_some_and(|row| row_gates(model, row, world.now).get(*gate).is_some_and(|view| view.overdue && !view.open))
+            row.is_some_and(|row| {
+                row_gates(model, row, world.now).get(*gate).is_some_and(|view| view.overdue && !view.open)
+            })
         }),
     }
 }

@@ -35,6 +35,9 @@ const FRAME: Duration = Duration::from_millis(1_000 / FRAMES_PER_SECOND);
 const TICK: Duration = Duration::from_secs(1);
 /// Time between two looks for new output while an action runs.
 const OUTPUT_LOOK: Duration = Duration::from_millis(100);
+/// A frame that takes no longer than this to write counts as seen from when its writing began: whoever
+/// answers faster than that answers it. A slower one hangs somewhere, and counts when it is through.
+const QUICK: Duration = Duration::from_millis(100);
 /// The same key within this time, with no other between, is held down.
 const HELD: Duration = Duration::from_millis(150);
 
@@ -101,15 +104,18 @@ pub fn run(handle: Handle, options: TuiOptions) -> io::Result<TuiEnd> {
     let TuiOptions { wakes, .. } = &options;
     let remote = wakes.remote.clone();
     let mut app = App::new(handle, options)?;
-    app.draw()?;
-    watch_snapshots(app.snapshots.clone(), remote)?;
-    let input = Input::start(app.remote().sender(), app.started)?;
-    let end = app.serve();
-    match &end {
-        Ok(TuiEnd::Left | TuiEnd::Over) => input.stop(),
-        Ok(TuiEnd::TerminalLost) | Err(_) => input.abandon(),
+    if app.draw().is_err() {
+        return Ok(TuiEnd::TerminalLost);
     }
-    end
+    watch_snapshots(app.snapshots.clone(), remote)?;
+    let Ok(input) = Input::start(app.remote().sender(), app.started) else { return Ok(TuiEnd::TerminalLost) };
+    // Once it was drawn on, a terminal that takes nothing more is gone.
+    let end = app.serve().unwrap_or(TuiEnd::TerminalLost);
+    match end {
+        TuiEnd::Left | TuiEnd::Over => input.stop(),
+        TuiEnd::TerminalLost => input.abandon(),
+    }
+    Ok(end)
 }
 
 struct App {
@@ -230,7 +236,11 @@ impl App {
                 self.dirty = true;
                 self.urgent = true;
             }
-            Wake::Resize => self.dirty = true,
+            // Back at the same size after a storm, the terminal may have cut what was there: draw it whole.
+            Wake::Resize => {
+                self.dirty = true;
+                self.screen.forget();
+            }
             Wake::Answered(LEAVE_ASK, _) => self.finish(),
             Wake::Answered(number, answer) => {
                 act::answered(&mut self.ui, number, answer);
@@ -282,7 +292,7 @@ impl App {
                     }
                 }
                 Do::Copy(text) => self.screen.copy(&text)?,
-                Do::Redraw => self.screen.clear()?,
+                Do::Redraw => self.screen.forget(),
                 Do::Suspend => self.screen.suspend()?,
                 Do::End => self.finish(),
             }
@@ -320,14 +330,18 @@ impl App {
         };
         let scene = Scene { world, ui: &self.ui, theme, info: &self.info };
         let mut facts = Facts::default();
+        let mut began = self.started.elapsed();
+        let started = self.started;
         self.screen.draw(|frame| {
             let area = frame.area();
             facts = view::draw(scene, area, frame.buffer_mut());
             if let Some(cursor) = facts.cursor {
                 frame.set_cursor_position(cursor);
             }
+            began = started.elapsed();
         })?;
-        self.ui.drawn(facts, self.started.elapsed());
+        let ended = self.started.elapsed();
+        self.ui.drawn(facts, if ended.saturating_sub(began) <= QUICK { began } else { ended });
         self.drawn = Instant::now();
         self.dirty = false;
         self.urgent = false;

@@ -77,14 +77,15 @@ impl Editor {
 
     /// Takes pasted text: a line end becomes a space, other control characters are dropped.
     pub fn paste(&mut self, text: &str) {
-        let text = text.trim_end_matches(['\n', '\r']);
+        // Terminals send the line ends of a paste as carriage returns.
+        let text = text.trim_end_matches(['\n', '\r']).replace("\r\n", "\n");
         let mut room = CHARS_MAX.saturating_sub(self.before.chars().count() + self.after.chars().count());
         for char in text.chars() {
             if room == 0 {
                 return;
             }
             match char {
-                '\n' | '\t' => self.before.push(' '),
+                '\n' | '\r' | '\t' => self.before.push(' '),
                 char if char.is_control() => continue,
                 char => self.before.push(char),
             }

@@ -90,9 +90,11 @@ fn read(tty: &Tty, stop: &UnixStream, sender: &SyncSender<Wake>, started: Instan
         if is_gone(tty_fd.revents()) {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
+        // All that came together was typed before anyone could see what the first of it led to.
+        let read = started.elapsed();
         while event::poll(Duration::ZERO)? {
             let wake = match event::read()? {
-                Event::Key(key) => Wake::Key(key, started.elapsed()),
+                Event::Key(key) => Wake::Key(key, read),
                 Event::Paste(text) => Wake::Paste(text),
                 Event::Resize(..) => Wake::Resize,
                 Event::FocusGained | Event::FocusLost | Event::Mouse(_) => continue,

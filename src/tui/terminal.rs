@@ -8,12 +8,14 @@
 use std::{
     fs::File,
     io::{self, BufWriter, IsTerminal, Stdout, Write},
+    mem::ManuallyDrop,
     os::fd::{AsFd, BorrowedFd},
     sync::{
         Mutex, Once, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     thread::ThreadId,
+    time::Duration,
 };
 
 use crossterm::{
@@ -25,7 +27,7 @@ use crossterm::{
         enable_raw_mode,
     },
 };
-use ratatui::{Frame, Terminal, backend::CrosstermBackend};
+use ratatui::{Frame, Terminal, backend::CrosstermBackend, layout::Rect};
 
 /// A frame of 200 by 60 with colours fits, so that it leaves in one piece.
 const FRAME_BYTES: usize = 64 * 1024;
@@ -42,7 +44,11 @@ type Backend = CrosstermBackend<BufWriter<Stdout>>;
 
 /// The terminal, while it is ours.
 pub(super) struct Screen {
-    terminal: Terminal<Backend>,
+    /// Never dropped: its own drop shows the cursor, which `put_back` did, and complains on standard error if
+    /// the terminal is gone, which panics. What it holds is two buffers at the end of a run.
+    terminal: ManuallyDrop<Terminal<Backend>>,
+    /// True if the next frame is drawn whole.
+    whole: bool,
 }
 
 impl Screen {
@@ -57,7 +63,7 @@ impl Screen {
         }
         let backend = CrosstermBackend::new(BufWriter::with_capacity(FRAME_BYTES, io::stdout()));
         match Terminal::new(backend) {
-            Ok(terminal) => Ok(Self { terminal }),
+            Ok(terminal) => Ok(Self { terminal: ManuallyDrop::new(terminal), whole: false }),
             Err(error) => {
                 drop(put_back());
                 Err(error)
@@ -68,14 +74,22 @@ impl Screen {
     /// Draws a frame, all of it or nothing.
     pub(super) fn draw(&mut self, draw: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
         queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
-        let drawn = self.terminal.draw(draw).map(|_| ());
+        let cleared = if std::mem::take(&mut self.whole) { self.clear() } else { Ok(()) };
+        let drawn = cleared.and_then(|()| self.terminal.draw(draw).map(|_| ()));
         let ended = execute!(self.terminal.backend_mut(), EndSynchronizedUpdate);
         drawn.and(ended)
     }
 
-    /// Forgets what is on the screen, so that the next frame is drawn whole.
-    pub(super) fn clear(&mut self) -> io::Result<()> {
-        self.terminal.clear()
+    /// The next frame is drawn whole, whatever is on the screen.
+    pub(super) fn forget(&mut self) {
+        self.whole = true;
+    }
+
+    /// `Terminal::clear` would ask the terminal where its cursor is, and the answer would be taken by whoever
+    /// reads the keys.
+    fn clear(&mut self) -> io::Result<()> {
+        let size = self.terminal.size()?;
+        self.terminal.resize(Rect::new(0, 0, size.width, size.height))
     }
 
     /// Hands a text to the terminal's clipboard (OSC 52).
@@ -91,7 +105,7 @@ impl Screen {
         let stopped = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP);
         take_modes()?;
         flush_input();
-        self.terminal.clear()?;
+        self.forget();
         stopped.map_err(io::Error::from)
     }
 
@@ -102,7 +116,8 @@ impl Screen {
         TAKEN.store(false, Ordering::Release);
         take_modes()?;
         flush_input();
-        self.terminal.clear()
+        self.forget();
+        Ok(())
     }
 }
 
@@ -150,6 +165,8 @@ pub(super) fn flush_input() {
 fn take_modes() -> io::Result<()> {
     TAKEN.store(true, Ordering::Release);
     enable_raw_mode()?;
+    // From here on changes of size are noticed, also those that come before the first key is waited for.
+    crossterm::event::poll(Duration::ZERO)?;
     execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste)
 }
 

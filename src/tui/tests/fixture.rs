@@ -290,7 +290,10 @@ impl Fixture {
 /// What the world answers when all is well.
 pub fn backups() -> Report {
     let entry = |name: &str, age: &str, tasks: u32| serde_json::json!({ "name": name, "age": age, "tasks": tasks });
-    let list = [entry("scheduler-backup-2026-11-22-18-00", "1h12min", 412), entry("scheduler-backup-2026-11-22-17-00", "2h12min", 398)];
+    let list = [
+        entry("scheduler-backup-2026-11-22-18-00", "1h12min", 412),
+        entry("scheduler-backup-2026-11-22-17-00", "2h12min", 398),
+    ];
     Report::holds("done as asked").with_outputs(serde_json::json!({ "backups": list }))
 }
 

@@ -2,5 +2,6 @@
 
 mod fixture;
 mod keys;
+mod pty;
 mod screens;
 mod units;

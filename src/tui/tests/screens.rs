@@ -114,12 +114,8 @@ fn finished_step() -> Fixture {
 
 fn drift() -> Fixture {
     let mut fixture = walked("stop");
-    let resume = Command::Resume {
-        operator: "bob".to_owned(),
-        machine: "ops2".to_owned(),
-        version: "0.1.0".to_owned(),
-        pid: 7,
-    };
+    let resume =
+        Command::Resume { operator: "bob".to_owned(), machine: "ops2".to_owned(), version: "0.1.0".to_owned(), pid: 7 };
     fixture.ask(&resume).unwrap();
     fixture.looks_end(|_| Report::new(Finding::Unknown, "connection timed out"));
     // The list opens by itself with the first key and is closed by the second.
@@ -229,7 +225,8 @@ fn reasons_stand_verbatim() {
 }
 
 /// What a hostile host might send.
-const HOSTILE: &str = "\u{1b}]52;c;ZXZpbA==\u{7}\u{1b}[2J\u{1b}[31mred\u{9b}5n\r\n\0\u{8}\u{202e}tiger\u{200d}\u{fe0f}e\u{301}";
+const HOSTILE: &str =
+    "\u{1b}]52;c;ZXZpbA==\u{7}\u{1b}[2J\u{1b}[31mred\u{9b}5n\r\n\0\u{8}\u{202e}tiger\u{200d}\u{fe0f}e\u{301}";
 
 #[test]
 fn control_characters_never_reach_the_screen() {
