@@ -29,10 +29,7 @@ struct Decoded {
 
 async fn decode(scene: &Scene<'_>, path: &str) -> Result<Decoded, String> {
     let bytes = scene.host.read_file(path, BACKUP_BYTES_MAX).await.map_err(|error| error.to_string())?;
-    let read = tokio::task::spawn_blocking(move || {
-        let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-        (digest, read_backup(&bytes))
-    });
+    let read = tokio::task::spawn_blocking(move || (crate::hosts::hex(&Sha256::digest(&bytes)), read_backup(&bytes)));
     let (sha256, summary) = read.await.map_err(|error| format!("could not decode {path}: {error}"))?;
     Ok(Decoded { path: path.to_owned(), sha256, summary })
 }

@@ -32,8 +32,9 @@ pub(super) async fn act(scene: &Scene<'_>, command: &Command) -> Acted {
             Ok(Report::holds(ended(&ran, &run)).with_details(details(&ran)).with_outputs(outputs))
         }
         End::Exited(_) => Err(Undone::Failed(why())),
-        End::Signalled(_) => Err(Undone::InDoubt(format!("{}; how far it came is not known", why()))),
-        End::TimedOut | End::Stopped => Err(Undone::InDoubt(format!("{}; how far it came is not known", why()))),
+        End::Signalled(_) | End::TimedOut | End::Stopped => {
+            Err(Undone::InDoubt(format!("{}; how far it came is not known", why())))
+        }
     }
 }
 
@@ -98,7 +99,7 @@ fn shown(command: &Command) -> String {
 }
 
 pub(super) fn quoted(text: &str) -> String {
-    shlex::try_quote(text).map_or_else(|_| format!("{text:?}"), |text| text.into_owned())
+    shlex::try_quote(text).map_or_else(|_| format!("{text:?}"), std::borrow::Cow::into_owned)
 }
 
 fn ok(command: &Command, code: i32) -> bool {

@@ -9,12 +9,17 @@ use super::scene::{Scene, finding, seen};
 use crate::{
     aurora::leader::{Member, Znode},
     hosts::clean,
-    runbook::kind::{Presence, Serverset, Zookeeper},
+    runbook::{
+        kind::{Presence, Serverset, Zookeeper},
+        text::Text,
+    },
     session::Report,
 };
 
 /// What stands in place of an address where there is no ensemble.
 const NO_ENSEMBLE: &str = "none";
+/// Longest time to get a session.
+const CONNECT_MAX: std::time::Duration = std::time::Duration::from_secs(5);
 /// Children of a node that are read; a serverset has one for each scheduler and candidate.
 const CHILDREN_MAX: usize = 1_000;
 /// Lines of a node's data that are shown.
@@ -31,7 +36,7 @@ async fn connect(scene: &Scene<'_>, ensemble: &str) -> Result<Client, String> {
         .with_session_timeout(std::time::Duration::from_secs(6))
         .with_connection_timeout(scene.at_most(std::time::Duration::from_secs(4)))
         .with_fail_eagerly();
-    let connected = tokio::time::timeout(scene.left().mul_f32(0.9), connector.connect(ensemble)).await;
+    let connected = tokio::time::timeout(scene.at_most(CONNECT_MAX).mul_f32(0.9), connector.connect(ensemble)).await;
     match connected {
         Ok(Ok(client)) => Ok(client),
         Ok(Err(error)) => Err(format!("no session with ZooKeeper at {ensemble}: {error}")),
@@ -107,7 +112,7 @@ async fn serverset_or(scene: &Scene<'_>, serverset: &Serverset) -> Result<Report
         members.push(member.ok_or_else(|| format!("{path}/{} holds no endpoint", clean::line(node.name.as_bytes())))?);
     }
     let shown = |member: &Member| clean::line(format!("{}:{}", member.host, member.port).as_bytes());
-    let wanted = serverset.member.as_ref().map(|text| text.as_str());
+    let wanted = serverset.member.as_ref().map(Text::as_str);
     let is_wanted = |member: &&Member| wanted.is_none_or(|wanted| wanted.eq_ignore_ascii_case(&shown(member)));
     let found = members.iter().filter(is_wanted).count();
     let alive = members.iter().filter(is_wanted).filter(|member| member.is_alive()).count();

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     hosts::{Attributes, Entry, FileKind, Host, Stat},
-    runbook::{kind::Files, model::HostName},
+    runbook::{kind::Files, model::HostName, text::Text},
     session::{Finding, Report},
 };
 
@@ -34,11 +34,11 @@ pub(super) async fn act(scene: &Scene<'_>, files: &Files) -> Acted {
         Files::MoveAside { to: None, .. } => Err(Undone::Failed("it is not settled where to move it".to_owned())),
         Files::MoveBack { from, to } => move_back(scene, trim(from.as_str()), trim(to.as_str())).await,
         Files::Remove { path, only_if_sha256 } => {
-            remove(scene, trim(path.as_str()), only_if_sha256.as_ref().map(|text| text.as_str())).await
+            remove(scene, trim(path.as_str()), only_if_sha256.as_ref().map(Text::as_str)).await
         }
         Files::Copy { from, from_host, to, sha256 } => {
             let source = from_host.as_ref().map_or_else(|| scene.name.clone(), |text| HostName::from(text.as_str()));
-            copy(scene, from.as_str(), &source, to.as_str(), sha256.as_ref().map(|text| text.as_str())).await
+            copy(scene, from.as_str(), &source, to.as_str(), sha256.as_ref().map(Text::as_str)).await
         }
         Files::Exists { .. } | Files::Absent { .. } | Files::Same { .. } => {
             Err(Undone::Failed("a look is not an action".to_owned()))

@@ -241,7 +241,7 @@ async fn look_at_process(
 fn given(args: &[String]) -> Vec<(String, String)> {
     let line: String = args
         .iter()
-        .map(|arg| shlex::try_quote(arg).map_or_else(|_| arg.clone(), |q| q.into_owned()))
+        .map(|arg| shlex::try_quote(arg).map_or_else(|_| arg.clone(), std::borrow::Cow::into_owned))
         .fold(String::new(), |mut line, arg| {
             let _ = writeln!(line, "{arg}");
             line

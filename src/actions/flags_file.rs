@@ -201,13 +201,13 @@ impl FlagsFile {
         text.replace_range(span, with);
         let regions = match self.form {
             Form::Variables => assignments(&text),
-            Form::Arguments => return Self::parse_arguments(text),
+            Form::Arguments => return Ok(Self::of_arguments(text)),
         };
         Ok(Self { text, form: self.form, regions })
     }
 
     /// A file of arguments stays one even if its last flag went.
-    fn parse_arguments(text: String) -> Result<Self, FlagsFileError> {
+    fn of_arguments(text: String) -> Self {
         let whole = 0..text.len();
         let region = Region {
             name: String::new(),
@@ -216,7 +216,7 @@ impl FlagsFile {
             inner: whole,
             quote: Quote::File,
         };
-        Ok(Self { text, form: Form::Arguments, regions: vec![region] })
+        Self { text, form: Form::Arguments, regions: vec![region] }
     }
 
     fn once(&self, flag: &str) -> Result<Option<(Region, Given)>, FlagsFileError> {

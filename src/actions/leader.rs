@@ -141,9 +141,14 @@ async fn ask_schedulers(
         let client = scheduler::client(scene, &url(scene, leader, host)?).map_err(|error| error.to_string())?;
         asked.push((host.0.clone(), client));
     }
+    // One silent scheduler must leave time for the others' logs and for ZooKeeper.
+    let within = scene.left().mul_f32(0.4);
     let answers = asked.into_iter().map(|(host, client)| {
         tokio::spawn(async move {
-            let sight = match client.vars().await {
+            let Ok(answer) = tokio::time::timeout(within, client.vars()).await else {
+                return (host, VarsSight::Silent("no answer in time".to_owned()));
+            };
+            let sight = match answer {
                 Ok(vars) => VarsSight::Answered(vars.lifecycle()),
                 Err(ClientError::Connect { why, .. }) if why.to_ascii_lowercase().contains("refused") => {
                     VarsSight::Refused

@@ -109,7 +109,7 @@ async fn look_or(scene: &Scene<'_>, lines: &LogLines) -> Result<Report, String> 
     for file in &files {
         read(host, file, &mut reading).await?;
     }
-    let (matched, matches) = (reading.matched, reading.matches);
+    let (matched, shown) = (reading.matched, reading.matches);
     let scan = reading.scanner.finish();
     let count = if lines.contains.is_some() { matched } else { scan.matched };
     let so = lines.at_least.is_none_or(|least| count >= least) && lines.at_most.is_none_or(|most| count <= most);
@@ -118,10 +118,10 @@ async fn look_or(scene: &Scene<'_>, lines: &LogLines) -> Result<Report, String> 
         None => story(&scan),
     };
     if unread > 0 {
-        words.push_str(&format!("; {unread} compressed older logs were not read"));
+        words = format!("{words}; {unread} compressed older logs were not read");
     }
     let from_ms = since_ms.or(scan.last_ms.map(|last| last - WINDOW_MS)).unwrap_or(i64::MIN);
-    let details = if lines.contains.is_some() { matches } else { details(&scan) };
+    let details = if lines.contains.is_some() { shown } else { details(&scan) };
     Ok(Report::new(finding(so), words).with_details(details).with_outputs(outputs(count, &scan, from_ms)))
 }
 
@@ -135,10 +135,12 @@ async fn files(host: &dyn Host, path: &str) -> Result<(Vec<String>, usize), Stri
     let rotated = |entry: &&crate::hosts::Entry| entry.name.strip_prefix(name)?.strip_prefix('.')?.parse::<u32>().ok();
     let mut found: Vec<(u32, String)> =
         files().filter_map(|entry| Some((rotated(&entry)?, format!("{directory}/{}", entry.name)))).collect();
-    found.sort_by(|one, other| other.0.cmp(&one.0));
+    found.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
     let from = found.len().saturating_sub(NEIGHBOURS_MAX);
     let mut found: Vec<String> = found.into_iter().skip(from).map(|(_, path)| path).collect();
-    let compressed = files().filter(|entry| entry.name.starts_with(name) && entry.name.ends_with(".gz")).count();
+    let compressed = files()
+        .filter(|entry| entry.name.starts_with(name) && entry.name.to_ascii_lowercase().ends_with(".gz"))
+        .count();
     if files().any(|entry| entry.name == name) || found.is_empty() {
         found.push(path.to_owned());
     }

@@ -73,12 +73,12 @@ async fn guarded(world: &World, order: &Order, sink: &Sink, stop: &Stop) -> Outc
         let scene =
             Scene { world, name: &order.host, host: host.clone(), known: &order.known, sink: &none, stop, until };
         let report = look_within(&scene, guard).await;
-        let (word, why) = match report.finding {
+        let (how, why) = match report.finding {
             Finding::Holds => continue,
             Finding::Fails => ("does not hold", report.seen),
             Finding::Unknown => ("could not be seen", report.seen),
         };
-        return Outcome::Refused { why: format!("a guard ({}) {word}: {why}. Nothing was done", guard.name()) };
+        return Outcome::Refused { why: format!("a guard ({}) {how}: {why}. Nothing was done", guard.name()) };
     }
     if stop.is_stopped() {
         return Outcome::Cancelled { why: "stopped before it began".to_owned() };

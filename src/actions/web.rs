@@ -87,7 +87,7 @@ impl Client {
             request = request.body(body);
         }
         let request = request.build().map_err(|error| NoPage::NotSent(causes(&error.without_url())))?;
-        let mut response = client.execute(request).await.map_err(|error| no_page(error))?;
+        let mut response = client.execute(request).await.map_err(no_page)?;
         let location = response.headers().get("location").and_then(|value| value.to_str().ok()).map(str::to_owned);
         let mut page = Page { status: response.status().as_u16(), body: Vec::new(), cut: false, location };
         while let Some(chunk) = response.chunk().await.map_err(|error| NoPage::Lost(causes(&error.without_url())))? {

@@ -3,6 +3,8 @@
 //! Escape sequences go, tabs become spaces, other control characters, characters that reorder or hide text, and bytes
 //! that are not UTF-8 become visible. Pure.
 
+use std::fmt::Write as _;
+
 /// Columns between tab stops.
 const TAB: usize = 8;
 
@@ -12,7 +14,7 @@ pub fn line(bytes: &[u8]) -> String {
     for chunk in trim_line_end(bytes).utf8_chunks() {
         push_text(&mut out, chunk.valid());
         for byte in chunk.invalid() {
-            out.push_str(&format!("\\x{byte:02x}"));
+            let _ = write!(out, "\\x{byte:02x}");
         }
     }
     out
@@ -51,7 +53,9 @@ fn push_text(out: &mut String, text: &str) {
                 out.push(char::from_u32(u32::from(found) + 0x40).unwrap_or('?'));
             }
             '\u{7f}' => out.push_str("^?"),
-            _ if hides(found) => out.push_str(&format!("<{:04x}>", u32::from(found))),
+            _ if hides(found) => {
+                let _ = write!(out, "<{:04x}>", u32::from(found));
+            }
             _ => out.push(found),
         }
     }

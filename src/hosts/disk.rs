@@ -187,8 +187,12 @@ pub(super) fn sha256(path: &Path) -> Result<String, HostError> {
 }
 
 /// Bytes in lower-case hex.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 pub(super) fn list(path: &Path, limit: usize) -> Result<Vec<Entry>, HostError> {

@@ -16,7 +16,7 @@ mod set;
 mod stop;
 
 pub use child::{End, Output, Quiet, Ran, Run};
-pub use disk::{Attributes, Entry, FileKind, Stat, Written};
+pub use disk::{Attributes, Entry, FileKind, Stat, Written, hex};
 pub use exec_stub::{EXEC_STUB, exec_stub};
 pub use host::{Answer, Host, HostError};
 pub use local::LocalHost;

@@ -6,7 +6,7 @@ use super::HostError;
 
 /// Processes looked at; far above any default `pid_max` in use on one machine at a time.
 const PROCESSES_MAX: usize = 262_144;
-/// Ticks a second of the start times in `/proc/PID/stat`: USER_HZ, 100 on every Linux architecture in use.
+/// Ticks a second of the start times in `/proc/PID/stat`: `USER_HZ`, 100 on every Linux architecture in use.
 const TICKS: i64 = 100;
 
 /// One process.

@@ -244,7 +244,7 @@ async fn a_child_has_no_terminal_no_input_and_a_session_of_its_own() {
 async fn hostile_output_is_made_plain_and_kept() {
     let bench = Bench::new();
     bench.done(run(r"printf '\033]52;c;ZXZpbA==\007\033[31mred\tx\377\n\033[2Jno end'")).await;
-    assert_eq!(bench.lines(Stream::Out), ["red     x\\xff".replace("red     ", "red     "), "no end".to_owned()]);
+    assert_eq!(bench.lines(Stream::Out), ["red     x\\xff".to_owned(), "no end".to_owned()]);
     let kept = fs::read(bench.path("output")).unwrap();
     assert!(kept.windows(4).any(|part| part == b"\x1b[31"), "the file has the bytes as they came");
 }

@@ -1,6 +1,7 @@
 //! All integration tests in one binary.
 
 mod actions;
+mod actions_aurora;
 mod aurora_backup;
 mod aurora_client;
 mod aurora_codec;
