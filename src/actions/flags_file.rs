@@ -196,6 +196,7 @@ impl FlagsFile {
         value
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "it ends functions that can fail, and reads as their result")]
     fn replaced(&self, span: Range<usize>, with: &str) -> Result<Self, FlagsFileError> {
         let mut text = self.text.clone();
         text.replace_range(span, with);
