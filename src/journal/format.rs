@@ -30,11 +30,17 @@ impl LineHash {
     pub fn of(line: &[u8]) -> Self {
         Self(Sha256::digest(line).into())
     }
+
+    /// In hex, as `sha256sum` prints it.
+    pub fn hex(&self) -> String {
+        let digits = self.0.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)).collect()
+    }
 }
 
 impl std::fmt::Display for LineHash {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&self.hex())
     }
 }
 
@@ -87,7 +93,7 @@ pub fn encode(seq: u64, at: Stamp, prev: LineHash, event: &Event) -> Result<Vec<
     if !event.is_durable() {
         return Err("an event that is never kept was to be written".to_owned());
     }
-    let (when, chain) = (utc_text(at.utc_ms), prev.to_string());
+    let (when, chain) = (utc_text(at.utc_ms), prev.hex());
     let out = LineOut { v: FORMAT, seq, at: &when, utc_ms: at.utc_ms, mono_ms: at.mono_ms, prev: &chain, event };
     let mut line = serde_json::to_vec(&out).map_err(|error| error.to_string())?;
     line.pop();
@@ -117,7 +123,7 @@ pub fn decode(line: &[u8], seq: u64, prev: LineHash) -> Result<Record, Damage> {
     if parsed.seq != seq {
         return Err(Damage::Sequence { expected: seq, found: parsed.seq });
     }
-    if parsed.prev != prev.to_string() {
+    if parsed.prev != prev.hex() {
         return Err(Damage::Chain);
     }
     if parsed.at != utc_text(parsed.utc_ms) {

@@ -419,12 +419,11 @@ impl Teller<'_> {
             changes: 0,
         };
         let place = (step.clone(), host.clone(), n);
-        match self.gates.get(&place).and_then(|at| self.story.evidence.get_mut(*at)) {
-            Some(known) => *known = entry,
-            None => {
-                self.gates.insert(place, self.story.evidence.len());
-                self.story.evidence.push(entry);
-            }
+        if let Some(known) = self.gates.get(&place).and_then(|at| self.story.evidence.get_mut(*at)) {
+            *known = entry;
+        } else {
+            self.gates.insert(place, self.story.evidence.len());
+            self.story.evidence.push(entry);
         }
     }
 

@@ -136,10 +136,10 @@ fn lost(what: &Value) -> String {
         Value::Array(list) => {
             let mut text = format!(": {}", list.len());
             for entry in list.iter().take(LOST_ENTRIES_MAX) {
-                text += &format!("\n  - {}", value(entry));
+                let _ = write!(text, "\n  - {}", value(entry));
             }
             if list.len() > LOST_ENTRIES_MAX {
-                text += &format!("\n  - and {} more", list.len() - LOST_ENTRIES_MAX);
+                let _ = write!(text, "\n  - and {} more", list.len() - LOST_ENTRIES_MAX);
             }
             text
         }

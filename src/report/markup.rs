@@ -8,10 +8,14 @@ pub(super) fn inline(text: &str) -> String {
     while let Some((n, c)) = chars.next() {
         let word_ends = chars.peek().is_none_or(|(_, next)| next.is_whitespace());
         match c {
-            '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '~' | '&' | '#' | '$' => out.extend(['\\', c]),
-            '-' | '+' | '=' if n == 0 => out.extend(['\\', c]),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '~' | '&' | '#' | '$' => {
+                out.extend(['\\', c]);
+            }
+            '-' | '+' | '=' if n == 0 => {
+                out.extend(['\\', c]);
+            }
             '.' | ')' if n > 0 && word_ends && text.chars().take(n).all(|c| c.is_ascii_digit()) => {
-                out.extend(['\\', c])
+                out.extend(['\\', c]);
             }
             c => out.push(shown(c)),
         }

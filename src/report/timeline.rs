@@ -17,7 +17,7 @@ impl Teller<'_> {
     pub(super) fn line(&self, event: &Event) -> String {
         let by = &self.by;
         match event {
-            Event::Opened(opened) => self.opened(opened),
+            Event::Opened(opened) => who_opened(opened),
             Event::Acknowledged { item, .. } => format!("{by} acknowledged a consequence ({item})"),
             Event::Answered { input, answer } => self.answered(input, answer.as_ref()),
             Event::Began => format!("{by} began the procedure"),
@@ -108,11 +108,6 @@ impl Teller<'_> {
         }
     }
 
-    fn opened(&self, opened: &Opened) -> String {
-        let (operator, machine, version) = (&opened.operator, &opened.machine, &opened.version);
-        format!("{operator} opened the session on {machine} with version {version}")
-    }
-
     fn answered(&self, input: &InputId, answer: Option<&Answer>) -> String {
         let (by, question) = (&self.by, self.question(input));
         match answer {
@@ -144,4 +139,9 @@ fn said(outcome: &Outcome) -> &str {
             why
         }
     }
+}
+
+fn who_opened(opened: &Opened) -> String {
+    let (operator, machine, version) = (&opened.operator, &opened.machine, &opened.version);
+    format!("{operator} opened the session on {machine} with version {version}")
 }

@@ -1,4 +1,5 @@
 //! The journal: what is written reads back, what a crash leaves is a beginning of it, and everything else is refused.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests, beside the tests themselves")]
 
 use std::{
     fs,
@@ -54,7 +55,7 @@ fn note(text: &str) -> Event {
 /// One decision after the other: the events of each are written together.
 fn decisions() -> Vec<Vec<Event>> {
     let done =
-        Report::holds("stopped").with_outputs(json!({"uptime": 0.30000000000000004, "lost": ["a", "\u{1f600}"]}));
+        Report::holds("stopped").with_outputs(json!({"uptime": 0.300_000_000_000_000_04, "lost": ["a", "\u{1f600}"]}));
     vec![
         vec![Event::Opened(Box::new(opened(ID)))],
         vec![Event::Began, Event::StepReady { step: "stop".into() }],
@@ -138,7 +139,7 @@ fn the_bytes_of_a_record() {
     let crc = crc32c::crc32c(covered.as_bytes());
     assert_eq!(String::from_utf8(line.clone()).unwrap(), format!("{covered},\"crc\":\"{crc:08x}\"}}\n"));
     let next = encode(2, at(0), LineHash::of(&line), &Event::Held).unwrap();
-    let by_hand: String = Sha256::digest(&line).iter().map(|byte| format!("{byte:02x}")).collect();
+    let by_hand = Sha256::digest(&line).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
     assert!(String::from_utf8(next).unwrap().contains(&by_hand), "what sha256sum says of the line before");
 }
 

@@ -1,4 +1,5 @@
 //! A session with everything in it: its journal must always be read, and its report says what happened.
+#![expect(clippy::unwrap_used, reason = "helpers of tests, beside the tests themselves")]
 
 use std::{fs, path::PathBuf};
 
@@ -108,7 +109,7 @@ impl World for Troubled {
 fn troubled() -> Sim<Troubled> {
     let mut sim = Sim::new(RUNBOOK, Mode::Recovery, Troubled);
     let say = |sim: &mut Sim<Troubled>, command: Command| {
-        sim.say(&command).unwrap_or_else(|why| panic!("{command:?}: {why:?}"))
+        sim.say(&command).unwrap_or_else(|why| panic!("{command:?}: {why:?}"));
     };
     sim.give("ticket", "OPS-1 *bold*").unwrap();
     sim.begin();
