@@ -115,7 +115,7 @@ pub(super) fn sessions() -> BTreeSet<i32> {
 pub(super) async fn run(stub: &Path, run: &Run, output: &dyn Output, stop: &Stop) -> Result<Ran, HostError> {
     let mut child = spawn(stub, run)?;
     let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
-    let _listed = pid.map(|pid| Listed::new(pid.as_raw_nonzero().get()));
+    let mut listed = pid.map(Listed::new);
     let feeding = child.stdin.take().zip(run.stdin.clone()).map(|(mut pipe, bytes)| {
         tokio::spawn(async move {
             // A program that does not read its input to the end is not an error of ours.
@@ -125,6 +125,9 @@ pub(super) async fn run(stub: &Path, run: &Run, output: &dyn Output, stop: &Stop
     let ran = Watch::new(run, pid, output).until_end(&mut child, stop).await;
     if let Some(feeding) = feeding {
         feeding.abort();
+    }
+    if let Some(listed) = &mut listed {
+        listed.ended = true;
     }
     ran
 }
@@ -150,19 +153,26 @@ fn spawn(stub: &Path, run: &Run) -> Result<Child, HostError> {
     command.spawn().map_err(|error| HostError::Io { doing: "run", path: program.clone(), why: error.to_string() })
 }
 
-/// Keeps a session listed while its child runs.
-struct Listed(i32);
+/// Keeps a session listed while its child runs. Given up before the child has ended, it takes the whole group along:
+/// the runtime's own kill on drop reaches the child alone.
+struct Listed {
+    pid: Pid,
+    ended: bool,
+}
 
 impl Listed {
-    fn new(id: i32) -> Self {
-        SESSIONS.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
-        Self(id)
+    fn new(pid: Pid) -> Self {
+        SESSIONS.lock().unwrap_or_else(PoisonError::into_inner).insert(pid.as_raw_nonzero().get());
+        Self { pid, ended: false }
     }
 }
 
 impl Drop for Listed {
     fn drop(&mut self) {
-        SESSIONS.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.0);
+        if !self.ended {
+            let _ = kill_process_group(self.pid, Signal::KILL);
+        }
+        SESSIONS.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.pid.as_raw_nonzero().get());
     }
 }
 

@@ -407,8 +407,11 @@ async fn http_keeps_failed_in_doubt_and_unknown_apart() {
 async fn a_look_ends_in_time_and_is_unknown() {
     let bench = Bench::new();
     let started = Instant::now();
-    let report = bench.look_for(reads("sleep 600"), 300).await;
+    let line = format!("sleep 600 & echo $! > {}; wait", bench.text("child"));
+    let report = bench.look_for(reads(&line), 300).await;
     assert_eq!(report.finding, Finding::Unknown);
+    let child = pid_in(&bench.path("child"));
+    until("what the look started is gone", || !alive(child)).await;
     assert!(started.elapsed() < Duration::from_secs(5));
     let wait: Kind = Kind::Wait(firstlight::runbook::kind::Wait { r#for: Text::from("1ms") });
     assert_eq!(bench.look(wait).await.finding, Finding::Holds);
