@@ -5,7 +5,7 @@
 
 use std::{
     io,
-    sync::mpsc::{RecvTimeoutError, Sender, channel},
+    sync::mpsc::{Sender, channel},
     time::{Duration, Instant},
 };
 
@@ -56,6 +56,7 @@ pub enum TuiEnd {
 pub type KeepSecret = Box<dyn Fn(&InputId, String) + Send>;
 
 /// How the wizard is run.
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own, set by its own option or fact")]
 pub struct TuiOptions {
     /// Only ASCII is drawn.
     pub ascii: bool,
@@ -197,10 +198,7 @@ impl App {
         if self.dirty {
             limit = limit.min(FRAME.saturating_sub(since));
         }
-        let first = match self.options.wakes.receiver.recv_timeout(limit) {
-            Ok(wake) => Some(wake),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-        };
+        let first = self.options.wakes.receiver.recv_timeout(limit).ok();
         if let Some(wake) = first {
             self.take(wake)?;
         }

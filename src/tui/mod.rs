@@ -17,6 +17,7 @@ mod input;
 mod keymap;
 mod model;
 mod search;
+mod select;
 mod svg;
 mod terminal;
 mod text;

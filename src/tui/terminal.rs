@@ -32,6 +32,9 @@ use ratatui::{Frame, Terminal, backend::CrosstermBackend, layout::Rect};
 /// A frame of 200 by 60 with colours fits, so that it leaves in one piece.
 const FRAME_BYTES: usize = 64 * 1024;
 
+/// Within this time a stop signal has stopped every thread of the process.
+const STOP_ARRIVES: Duration = Duration::from_millis(50);
+
 /// True while the terminal is ours.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 /// The thread that owns the terminal.
@@ -103,6 +106,9 @@ impl Screen {
     pub(super) fn suspend(&mut self) -> io::Result<()> {
         put_back()?;
         let stopped = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP);
+        // The signal goes to the process, not to this thread: it may take a moment to arrive here, and the
+        // modes must not be taken before that, or the shell takes them back.
+        std::thread::sleep(STOP_ARRIVES);
         take_modes()?;
         flush_input();
         self.forget();

@@ -107,7 +107,9 @@ pub fn leave(busy: &[String], changed: usize) -> String {
         text.push_str("Enter or Ctrl-C: start nothing new, wait for it to end, then leave. It is not cut off.");
     }
     if changed > 0 {
-        text.push_str(&format!("\n{changed} changes of this session are still on the cluster."));
+        text.push('\n');
+        text.push_str(&changed.to_string());
+        text.push_str(" changes of this session are still on the cluster.");
     }
     text
 }

@@ -13,8 +13,7 @@ use crate::{
         model::{HostName, LOCAL, StepId},
     },
     session::{
-        AttemptId, Command, Context, Effect, Given, Life, Look, Opened, Order, Outcome, Refusal, Report, Stamp, State,
-        decide,
+        AttemptId, Command, Context, Effect, Given, Look, Opened, Order, Outcome, Refusal, Report, Stamp, State, decide,
     },
     tui::{
         act::{self, Do, Pressed, World},
@@ -164,12 +163,6 @@ impl Fixture {
             self.run(&step);
         }
         panic!("{wanted} is not reached");
-    }
-
-    /// To the end.
-    pub fn walk_to_end(&mut self) {
-        self.walk_to("nothing is called this");
-        assert!(matches!(self.state.life, Life::Ended { .. }));
     }
 
     pub fn run(&mut self, id: &StepId) {

@@ -12,8 +12,11 @@ use crate::{
 
 const SIZES: [(u16, u16); 4] = [(80, 24), (120, 40), (40, 10), (1, 1)];
 
+/// A name and what makes it.
+type Scene = (&'static str, fn() -> Fixture);
+
 /// Every kind of screen by name.
-const SCENES: &[(&str, fn() -> Fixture)] = &[
+const SCENES: &[Scene] = &[
     ("plan", Fixture::recovery),
     ("ready-checklist", || walked("decide")),
     ("ready-danger", || walked("initialize")),

@@ -10,6 +10,7 @@ use crate::{
         act,
         keymap::{self, Binding, Context, Intent},
         model::{self, Item},
+        select,
         theme::Role,
         ui::DialogKind,
     },
@@ -127,7 +128,7 @@ fn label<'a>(scene: Scene<'_>, binding: &'a Binding) -> &'a str {
     match binding.intent {
         Intent::Run if context == Context::Plan => "begin",
         Intent::Acknowledge if context == Context::Plan => "acknowledge",
-        Intent::Act if matches!(act::selected(scene.world, scene.ui), Some(Item::Ask(_))) => "answer",
+        Intent::Act if matches!(select::selected(scene.world, scene.ui), Some(Item::Ask(_))) => "answer",
         Intent::Hold if state.held => "go on",
         Intent::Submit => scene.ui.dialog.as_ref().map_or(binding.label, |dialog| submit_label(&dialog.kind)),
         Intent::Retry => {

@@ -48,16 +48,17 @@ pub(super) fn draw_whole(scene: Scene<'_>, area: Rect, buf: &mut Buffer, facts: 
     facts.output_height = height;
     facts.output_top = dropped + top as u64;
     let follows = if shown.top.is_none() { "following" } else { "stopped; f follows" };
-    let mut title = format!(" output {}-{} of {}, {follows}", top + 1, (top + height).min(count), count);
+    let mut title = vec![format!(" output {}-{} of {}, {follows}", top + 1, (top + height).min(count), count)];
     if dropped > 0 {
-        title.push_str(&format!("; {dropped} older lines are in the files only"));
+        title.push(format!("{dropped} older lines are in the files only"));
     }
     if !scene.ui.query.is_empty() {
-        title.push_str(&format!("; search: {}", scene.theme.clean(&scene.ui.query)));
+        title.push(format!("search: {}", scene.theme.clean(&scene.ui.query)));
     }
     if let Some(message) = &scene.ui.message {
-        title.push_str(&format!("; {}", scene.theme.clean(message)));
+        title.push(scene.theme.clean(message));
     }
+    let title = title.join("; ");
     rule(scene.theme, Rect { height: 1, ..area }, &format!("{title} "), buf);
     let query = scene.ui.query.to_lowercase();
     scene.world.output.with(|lines| {

@@ -3,11 +3,14 @@
 use super::Scene;
 use crate::{
     runbook::model::{Confirm, HostName, Input, LOCAL, Step, StepId, Undo},
-    session::{Answer, Closing, Context, Row, RowStatus, State, StepState, StepStatus, gate_view, step_condition},
+    session::{
+        Answer, Closing, Context, Row, RowStatus, State, StepCondition as Condition, StepState, StepStatus, gate_view,
+        step_condition,
+    },
     tui::{
-        act,
         doc::Doc,
         model::{self, Item, ago, span},
+        select,
         theme::{Role, Theme, condition_role, condition_word, finding_role},
     },
 };
@@ -98,7 +101,7 @@ pub(super) fn ask_line(state: &State, doc: &mut Doc, input: &Input) {
 }
 
 fn selected(scene: Scene<'_>) -> Option<Item> {
-    act::selected(scene.world, scene.ui)
+    select::selected(scene.world, scene.ui)
 }
 
 fn heading(scene: Scene<'_>, doc: &mut Doc, step: &StepState, model: &Step) {
@@ -213,7 +216,6 @@ pub(super) fn row_text(scene: Scene<'_>, step: &StepState, model: &Step, row: &R
     let report = row.report.as_ref().map(|report| format!(": {report}")).unwrap_or_default();
     let by_hand = row.by_hand.as_ref().map(|how| format!(", by hand: {how}")).unwrap_or_default();
     let symbol = |condition| theme.step_symbol(condition);
-    use crate::session::StepCondition as Condition;
     match &row.status {
         RowStatus::Waiting => (format!("{} waiting{report}", symbol(Condition::Locked)), Role::Dim),
         RowStatus::Running { attempt, since } => {

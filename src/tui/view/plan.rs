@@ -5,10 +5,9 @@ use crate::{
     runbook::model::{HostName, LOCAL},
     session::Context,
     tui::{
-        act,
         doc::Doc,
         model::{self, Item},
-        text,
+        select, text,
         theme::Role,
     },
 };
@@ -17,7 +16,7 @@ pub(super) fn page(scene: Scene<'_>, width: u16) -> Doc {
     let state = scene.world.state;
     let runbook = state.runbook();
     let opened = &state.session.opened;
-    let mut doc = Doc::selecting(scene.theme, width, act::selected(scene.world, scene.ui));
+    let mut doc = Doc::selecting(scene.theme, width, select::selected(scene.world, scene.ui));
     doc.text(Role::Strong, &runbook.title);
     doc.text(Role::Plain, runbook.summary.trim_end());
     doc.gap();
