@@ -1,10 +1,6 @@
 //! `run`: a session without a terminal, or its prediction.
 
-use std::{
-    io::Write as _,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{io::Write as _, path::Path, sync::Arc};
 
 use anyhow::{Context as _, bail};
 
@@ -193,9 +189,4 @@ pub fn parse_mode(text: &str) -> Result<Mode, String> {
         "training" => Ok(Mode::Training),
         _ => Err("the mode is recovery or training".to_owned()),
     }
-}
-
-/// A path given on the command line.
-pub fn path(text: &str) -> PathBuf {
-    PathBuf::from(text)
 }

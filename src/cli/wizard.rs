@@ -68,7 +68,7 @@ fn options(handle: &Handle, wakes: tui::Wakes, secrets: &Secrets, resumed: bool,
         no_color: set("NO_COLOR"),
         resumed,
         practice: inventory.practice.then(|| match speed {
-            Some(speed) => format!("{speed}x"),
+            Some(speed) => format!("{}x", speed.strip_suffix(".0").unwrap_or(&speed)),
             None => "practice".to_owned(),
         }),
         report: Some(report.display().to_string()),

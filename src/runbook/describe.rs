@@ -233,20 +233,20 @@ fn describe_log_lines(lines: &LogLines) -> String {
 
 fn describe_aurora(aurora: &Aurora) -> String {
     match aurora {
-        Aurora::Stage { url, cluster, backup } => format!("{url}/api stageRecovery({backup}) in {cluster}"),
-        Aurora::Unload { url, cluster } => format!("{url}/api unloadRecovery() in {cluster}"),
+        Aurora::Stage { url, cluster, backup } => format!("{} stageRecovery({backup}) in {cluster}", api(url)),
+        Aurora::Unload { url, cluster } => format!("{} unloadRecovery() in {cluster}", api(url)),
         Aurora::DeleteStaged { url, cluster, tasks } => {
-            format!("{url}/api deleteRecoveryTasks({tasks}) in {cluster}")
+            format!("{} deleteRecoveryTasks({tasks}) in {cluster}", api(url))
         }
         Aurora::Commit { url, cluster, tasks } => {
-            format!("{url}/api commitRecovery() in {cluster}, {tasks} tasks staged")
+            format!("{} commitRecovery() in {cluster}, {tasks} tasks staged", api(url))
         }
-        Aurora::Backup { url, cluster } => format!("{url}/api performBackup() in {cluster}"),
+        Aurora::Backup { url, cluster } => format!("{} performBackup() in {cluster}", api(url)),
         Aurora::Staged { url, cluster, tasks } => {
-            format!("{url}/api queryRecovery() in {cluster}{}", tasks_wanted(tasks.as_ref()))
+            format!("{} queryRecovery() in {cluster}{}", api(url), tasks_wanted(tasks.as_ref()))
         }
         Aurora::Ready { url, cluster, tasks } => {
-            format!("{url}/api answers reads in {cluster}{}", tasks_wanted(tasks.as_ref()))
+            format!("{} answers reads in {cluster}{}", api(url), tasks_wanted(tasks.as_ref()))
         }
     }
 }
@@ -304,4 +304,10 @@ fn describe_replica(replica: &Replica) -> String {
     let wanted: Vec<String> = wanted.into_iter().flatten().collect();
     let wanted = if wanted.is_empty() { String::new() } else { format!(": {}", wanted.join(", ")) };
     format!("read the replica in {}{wanted}", replica.path)
+}
+
+/// Where the calls of a scheduler go, whether its URL was given with the path or without.
+fn api(url: &Text) -> String {
+    let base = url.as_str().trim_end_matches('/');
+    if base.ends_with("/api") { base.to_owned() } else { format!("{base}/api") }
 }

@@ -160,9 +160,10 @@ impl State {
             Event::DoubtSettled { attempt, happened, how } => self.doubt_settled(*attempt, *happened, how, at)?,
             Event::RowVerifying { step, host, gates, undo } => self.row_verifying(step, host, gates, undo, at)?,
             Event::Observed { .. } => self.observed(event, at)?,
-            Event::Refreshed { step, host, gate } => {
-                if let Some(seen) = self.gate_mut(step, host, *gate)?.seen.as_mut() {
-                    seen.last = at;
+            Event::Refreshed { step, host, gate, seen } => {
+                if let Some(before) = self.gate_mut(step, host, *gate)?.seen.as_mut() {
+                    before.last = at;
+                    before.text.clone_from(seen);
                 }
             }
             Event::Overridden { step, host, gate, reason, seen } => {
@@ -324,7 +325,7 @@ impl State {
         }
         if let Some(entry) = attempt.undoes {
             self.undo_mut(entry)?.status = UndoStatus::Undone { at, seen: report.seen.clone() };
-        } else {
+        } else if !attempt.kind.changed_nothing(&report.outputs) {
             self.register_undo(attempt);
         }
         let row = self.row_mut(&attempt.step, &attempt.row)?;

@@ -143,8 +143,9 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Value::is_null")]
         outputs: Value,
     },
-    /// A gate's evidence was seen again, unchanged. Never written: after a crash it is looked at anew.
-    Refreshed { step: StepId, host: HostName, gate: usize },
+    /// A gate's evidence was seen again and says the same, perhaps in other words. Never written: after a
+    /// crash it is looked at anew.
+    Refreshed { step: StepId, host: HostName, gate: usize, seen: String },
     /// A gate counts as open without evidence.
     Overridden { step: StepId, host: HostName, gate: usize, reason: String, seen: String },
     /// A row's actions were done by hand.

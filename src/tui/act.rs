@@ -96,7 +96,6 @@ pub fn paste(ui: &mut UiState, pasted: &str) {
     }
     if let Some(editor) = dialog.editor() {
         editor.paste(pasted);
-        dialog.revision += 1;
     }
 }
 
@@ -109,7 +108,6 @@ pub fn answered(ui: &mut UiState, ask: u64, answer: Result<u64, Refusal>) {
         Err(refusal) if waits => {
             if let Some(dialog) = &mut ui.dialog {
                 dialog.waiting = None;
-                dialog.revision += 1;
                 dialog.refusal = Some(refusal.to_string());
             }
         }
@@ -451,6 +449,7 @@ fn acknowledge(world: World<'_>, ui: &mut UiState) -> Vec<Do> {
             let found = world.state.runbook().consequences.iter().find(|item| item.id == id);
             let local = HostName::from(LOCAL);
             let shown = found.map(|item| Names::new(world.state, &local).show(&item.text)).unwrap_or_default();
+            ui.selected = next_consequence(world, &id).map(Item::Consequence).or(ui.selected.take());
             vec![ask(ui, Command::Acknowledge { item: id, shown })]
         }
         Some(Item::Check(id)) => {
@@ -463,6 +462,14 @@ fn acknowledge(world: World<'_>, ui: &mut UiState) -> Vec<Do> {
         }
         Some(Item::Ask(_) | Item::Row(_) | Item::Gate(..)) | None => Vec::new(),
     }
+}
+
+/// The consequence that is to be read after this one.
+fn next_consequence(world: World<'_>, id: &crate::runbook::model::ItemId) -> Option<crate::runbook::model::ItemId> {
+    let items = &world.state.runbook().consequences;
+    let at = items.iter().position(|item| &item.id == id)?;
+    let open = |item: &&crate::runbook::model::Item| !world.state.acknowledged.contains(&item.id);
+    items.iter().skip(at + 1).find(open).map(|item| item.id.clone())
 }
 
 fn choose_gate(world: World<'_>, ui: &mut UiState) {

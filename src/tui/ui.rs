@@ -75,10 +75,9 @@ pub struct Facts {
 pub struct Dialog {
     /// What it is about.
     pub kind: DialogKind,
-    /// Counts its changes.
-    pub revision: u64,
-    /// The newest change that was drawn, and when. Keys read before that do not confirm anything.
-    pub drawn: Option<(u64, Duration)>,
+    /// When it was first drawn so that it could be read. Keys read before that neither fill it nor confirm
+    /// anything: they were meant for what stood there before.
+    pub drawn: Option<Duration>,
     /// Why the engine refused.
     pub refusal: Option<String>,
     /// The question to the engine that is not answered yet.
@@ -204,7 +203,7 @@ pub enum Choose {
 impl Dialog {
     /// A dialog that has not been drawn.
     pub fn new(kind: DialogKind) -> Self {
-        Self { kind, revision: 0, drawn: None, refusal: None, waiting: None, scroll: 0 }
+        Self { kind, drawn: None, refusal: None, waiting: None, scroll: 0 }
     }
 
     /// Which keys it takes.
@@ -246,7 +245,7 @@ impl Dialog {
 
     /// True if a key that was read at this time answers what stands on the screen.
     pub fn answers_frame(&self, read: Duration) -> bool {
-        self.drawn.is_some_and(|(revision, at)| revision == self.revision && read >= at)
+        self.drawn.is_some_and(|at| read >= at)
     }
 
     /// True if its confirmation has to be typed by hand.
@@ -287,9 +286,9 @@ impl UiState {
         self.scroll = facts.page_scroll;
         if let Some(dialog) = &mut self.dialog
             && facts.dialog_read
-            && dialog.drawn.is_none_or(|(revision, _)| revision != dialog.revision)
+            && dialog.drawn.is_none()
         {
-            dialog.drawn = Some((dialog.revision, at));
+            dialog.drawn = Some(at);
         }
     }
 }

@@ -147,7 +147,7 @@ fn the_bytes_of_a_record() {
 fn what_is_never_kept_is_refused_and_closes_the_journal() {
     let disk = MemoryDisk::default();
     let mut journal = Journal::on(Box::new(disk.clone()), Head::EMPTY);
-    let fleeting = Event::Refreshed { step: "a".into(), host: "b".into(), gate: 0 };
+    let fleeting = Event::Refreshed { step: "a".into(), host: "b".into(), gate: 0, seen: "c".to_owned() };
     assert!(matches!(journal.append(at(0), &[note("x"), fleeting]), Err(JournalError::Refused { seq: 2, .. })));
     assert!(matches!(journal.append(at(0), &[note("x")]), Err(JournalError::Poisoned(_))));
     assert_eq!(disk.written(), b"");

@@ -194,6 +194,14 @@ impl Kind {
         }
     }
 
+    /// True if its outputs say that there was nothing to change, so that there is nothing to take back.
+    pub fn changed_nothing(&self, outputs: &serde_json::Value) -> bool {
+        match self {
+            Self::Files(Files::Copy { .. }) => outputs.get("copied").and_then(serde_json::Value::as_str) == Some("no"),
+            _ => false,
+        }
+    }
+
     /// The outputs that are known before it runs, for an action that is found to have happened.
     pub fn foreseen(&self) -> serde_json::Value {
         match self {

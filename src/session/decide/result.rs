@@ -10,10 +10,6 @@ use crate::{
     },
 };
 
-/// Evidence whose words alone change is written down at most this often, in milliseconds, so that a
-/// counter in a text does not fill the journal.
-const SAME_FINDING_EVERY_MS: u64 = 30_000;
-
 /// Longest time for a look whose gate says nothing else, in milliseconds.
 pub(super) const LOOK_TIMEOUT_MS: u64 = 15_000;
 
@@ -69,12 +65,12 @@ impl Draft {
             return Ok(());
         }
         let Some(state) = row.gates.get(gate) else { return Ok(()) };
-        let unchanged = state.seen.as_ref().is_some_and(|seen| {
-            seen.finding == report.finding
-                && (seen.text == report.seen || self.now.since(seen.last) < SAME_FINDING_EVERY_MS)
-        });
-        if unchanged && report.outputs.is_null() {
-            self.emit(Event::Refreshed { step: step.clone(), host: host.clone(), gate })?;
+        let outputs = self.gate_outputs(step, gate, report);
+        let known = self.gate_register(step, gate).and_then(|register| self.state.outputs.get(&register)?.get(host));
+        let unchanged = state.seen.as_ref().is_some_and(|seen| seen.finding == report.finding);
+        if unchanged && (outputs.is_null() || known == Some(&outputs)) {
+            let seen = report.seen.clone();
+            self.emit(Event::Refreshed { step: step.clone(), host: host.clone(), gate, seen })?;
         } else {
             self.emit(Event::Observed {
                 step: step.clone(),
@@ -83,7 +79,7 @@ impl Draft {
                 finding: report.finding,
                 seen: report.seen.clone(),
                 details: report.details.clone(),
-                outputs: report.outputs.clone(),
+                outputs,
             })?;
         }
         let every = self
@@ -94,6 +90,18 @@ impl Draft {
         self.finish_row_if_open(step, host)?;
         self.look_at_gate(step, host, gate, every);
         Ok(())
+    }
+
+    fn gate_register(&self, step: &StepId, gate: usize) -> Option<crate::runbook::model::Register> {
+        self.state.step_model(step)?.1.gates.get(gate)?.register.clone()
+    }
+
+    /// What of a look is kept: outputs that nobody asked for would only fill the journal.
+    fn gate_outputs(&self, step: &StepId, gate: usize, report: &Report) -> serde_json::Value {
+        match self.gate_register(step, gate) {
+            Some(_) if report.finding == Finding::Holds => report.outputs.clone(),
+            Some(_) | None => serde_json::Value::Null,
+        }
     }
 
     fn happened_looked(&mut self, id: AttemptId, report: &Report) -> Result<(), Refusal> {

@@ -11,6 +11,9 @@ use crate::{
     },
 };
 
+/// Lost tasks that are named on the page; the report has all of them.
+const LOST_MAX: usize = 8;
+
 pub(super) fn page(scene: Scene<'_>, width: u16) -> Doc {
     let state = scene.world.state;
     let mut doc = Doc::new(scene.theme, width);
@@ -22,6 +25,7 @@ pub(super) fn page(scene: Scene<'_>, width: u16) -> Doc {
         doc.labelled("report   ", Role::Plain, report);
     }
     doc.gap();
+    lost(scene, &mut doc);
     still_changed(scene, &mut doc);
     not_done(scene, &mut doc);
     for over in &state.overrides {
@@ -34,6 +38,21 @@ pub(super) fn page(scene: Scene<'_>, width: u16) -> Doc {
     doc.gap();
     doc.text(Role::Dim, "Left and Right go through the steps with their evidence; q leaves");
     doc
+}
+
+/// What steps reported as lost: the members named `lost` of what they found.
+fn lost(scene: Scene<'_>, doc: &mut Doc) {
+    for found in scene.world.state.outputs.values().flat_map(|hosts| hosts.values()) {
+        let Some(ids) = found.get("lost").and_then(serde_json::Value::as_array) else { continue };
+        let role = if ids.is_empty() { Role::Good } else { Role::Warn };
+        doc.put(None, ("lost     ", Role::Dim), (&format!("{} tasks", ids.len()), role));
+        for id in ids.iter().take(LOST_MAX).filter_map(serde_json::Value::as_str) {
+            doc.put(None, ("  - ", Role::Dim), (id, Role::Plain));
+        }
+        if ids.len() > LOST_MAX {
+            doc.text(Role::Dim, &format!("    and {} more, in the report", ids.len() - LOST_MAX));
+        }
+    }
 }
 
 fn still_changed(scene: Scene<'_>, doc: &mut Doc) {

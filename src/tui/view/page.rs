@@ -104,8 +104,11 @@ fn selected(scene: Scene<'_>) -> Option<Item> {
     select::selected(scene.world, scene.ui)
 }
 
-fn heading(scene: Scene<'_>, doc: &mut Doc, step: &StepState, model: &Step) {
+/// Which step the page is about, how far it is and how dangerous: seen however the page is scrolled.
+pub(super) fn head(scene: Scene<'_>, width: u16) -> Doc {
     let state = scene.world.state;
+    let mut doc = Doc::new(scene.theme, width);
+    let Some((step, _, model)) = model::shown_step(state, scene.ui.viewing.as_ref()) else { return doc };
     let condition = step_condition(state, step, scene.world.now);
     let symbol = scene.theme.step_symbol(condition);
     let role = condition_role(condition);
@@ -117,6 +120,11 @@ fn heading(scene: Scene<'_>, doc: &mut Doc, step: &StepState, model: &Step) {
         Confirm::Phrase(_) => ", asks for a phrase",
     };
     doc.put(None, (&word, role), (&format!("   {}{confirm}", model::danger_word(model.danger)), danger_role(model)));
+    doc
+}
+
+fn heading(scene: Scene<'_>, doc: &mut Doc, step: &StepState, model: &Step) {
+    let state = scene.world.state;
     match &step.status {
         StepStatus::Closed(Closing::NotNeeded { why }) => doc.labelled("left out: ", Role::Plain, why),
         StepStatus::Closed(Closing::Skipped { reason }) => doc.labelled("skipped: ", Role::Warn, reason),
@@ -133,7 +141,9 @@ fn heading(scene: Scene<'_>, doc: &mut Doc, step: &StepState, model: &Step) {
         let say = format!("{} on {}: {}", drift.say, drift.host, drift.seen);
         doc.put(None, ("drift   ", Role::Warn), (&say, Role::Warn));
     }
-    doc.gap();
+    if !doc.is_empty() {
+        doc.gap();
+    }
 }
 
 fn danger_role(model: &Step) -> Role {

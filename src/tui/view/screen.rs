@@ -93,6 +93,15 @@ fn draw_page(scene: Scene<'_>, area: Rect, buf: &mut Buffer, facts: &mut Facts) 
     let room = if area.height > 8 { (area.height / 3).max(2) } else { area.height / 2 };
     let now_height = (notices.len() as u16).min(room);
     let (page_area, now_area) = split_down(area, area.height.saturating_sub(now_height));
+    let on_step = match scene.world.state.life {
+        Life::Opening => false,
+        Life::Ended { .. } => scene.ui.viewing.is_some(),
+        Life::Walking | Life::Ending { .. } => true,
+    };
+    let head = if on_step { page::head(scene, page_area.width) } else { Doc::new(scene.theme, page_area.width) };
+    let head_height = (head.len() as u16).min(page_area.height / 3);
+    let (head_area, page_area) = split_down(page_area, head_height);
+    head.draw(head_area, buf, 0);
     let doc = match scene.world.state.life {
         Life::Opening => plan::page(scene, page_area.width),
         Life::Ended { .. } if scene.ui.viewing.is_none() => over::page(scene, page_area.width),
