@@ -96,6 +96,7 @@ pub fn paste(ui: &mut UiState, pasted: &str) {
     }
     if let Some(editor) = dialog.editor() {
         editor.paste(pasted);
+        dialog.revision += 1;
     }
 }
 
@@ -108,6 +109,7 @@ pub fn answered(ui: &mut UiState, ask: u64, answer: Result<u64, Refusal>) {
         Err(refusal) if waits => {
             if let Some(dialog) = &mut ui.dialog {
                 dialog.waiting = None;
+                dialog.revision += 1;
                 dialog.refusal = Some(refusal.to_string());
             }
         }

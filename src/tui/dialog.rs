@@ -194,12 +194,14 @@ fn move_by_one(world: World<'_>, ui: &mut UiState, moved: Intent) {
     match &mut dialog.kind {
         DialogKind::Choose { selected, .. } | DialogKind::Palette { selected, .. } => {
             *selected = selected.saturating_add_signed(by).min(count.saturating_sub(1));
+            dialog.revision += 1;
         }
         _ => dialog.scroll = ui.facts.dialog_scroll.saturating_add_signed(by),
     }
 }
 
 fn next_field(dialog: &mut Dialog) {
+    dialog.revision += 1;
     match &mut dialog.kind {
         DialogKind::Abandon { on_reason, .. } => *on_reason = !*on_reason,
         DialogKind::Palette { selected, .. } => *selected += 1,
@@ -211,7 +213,7 @@ fn type_key(world: World<'_>, ui: &mut UiState, pressed: Pressed) {
     let _ = world;
     let Some(key) = keymap::pressed(pressed.event) else { return };
     let Some(dialog) = &mut ui.dialog else { return };
-    let early = dialog.refuses_paste() && !dialog.answers_frame(pressed.read);
+    let early = dialog.refuses_paste() && dialog.first_drawn.is_none_or(|at| pressed.read < at);
     if dialog.waiting.is_some() || dialog.editor().is_none() {
         return;
     }
@@ -222,6 +224,7 @@ fn type_key(world: World<'_>, ui: &mut UiState, pressed: Pressed) {
     if let Some(editor) = dialog.editor()
         && editor.key(key)
     {
+        dialog.revision += 1;
         dialog.refusal = None;
     }
     if let DialogKind::Palette { selected, .. } = &mut dialog.kind {
@@ -310,6 +313,7 @@ fn abandon(ui: &mut UiState, word: &Editor, reason: &Editor, on_reason: bool) ->
         return ask_and_wait(ui, Command::Abandon { reason: reason.text() });
     }
     let Some(dialog) = &mut ui.dialog else { return Vec::new() };
+    dialog.revision += 1;
     if let DialogKind::Abandon { on_reason, .. } = &mut dialog.kind {
         *on_reason = right;
     }

@@ -75,9 +75,13 @@ pub struct Facts {
 pub struct Dialog {
     /// What it is about.
     pub kind: DialogKind,
-    /// When it was first drawn so that it could be read. Keys read before that neither fill it nor confirm
-    /// anything: they were meant for what stood there before.
-    pub drawn: Option<Duration>,
+    /// Counts its changes.
+    pub revision: u64,
+    /// The newest change that was drawn, and when. Keys read before that do not confirm anything.
+    pub drawn: Option<(u64, Duration)>,
+    /// When it was first drawn so that it could be read. Keys read before that were meant for what stood
+    /// there before; those after it are taken, however fast they come: a slow line delivers many at once.
+    pub first_drawn: Option<Duration>,
     /// Why the engine refused.
     pub refusal: Option<String>,
     /// The question to the engine that is not answered yet.
@@ -203,7 +207,7 @@ pub enum Choose {
 impl Dialog {
     /// A dialog that has not been drawn.
     pub fn new(kind: DialogKind) -> Self {
-        Self { kind, drawn: None, refusal: None, waiting: None, scroll: 0 }
+        Self { kind, revision: 0, drawn: None, first_drawn: None, refusal: None, waiting: None, scroll: 0 }
     }
 
     /// Which keys it takes.
@@ -245,7 +249,7 @@ impl Dialog {
 
     /// True if a key that was read at this time answers what stands on the screen.
     pub fn answers_frame(&self, read: Duration) -> bool {
-        self.drawn.is_some_and(|at| read >= at)
+        self.drawn.is_some_and(|(revision, at)| revision == self.revision && read >= at)
     }
 
     /// True if its confirmation has to be typed by hand.
@@ -286,9 +290,10 @@ impl UiState {
         self.scroll = facts.page_scroll;
         if let Some(dialog) = &mut self.dialog
             && facts.dialog_read
-            && dialog.drawn.is_none()
+            && dialog.drawn.is_none_or(|(revision, _)| revision != dialog.revision)
         {
-            dialog.drawn = Some(at);
+            dialog.drawn = Some((dialog.revision, at));
+            dialog.first_drawn.get_or_insert(at);
         }
     }
 }

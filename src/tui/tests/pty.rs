@@ -213,7 +213,7 @@ fn a_session_is_walked_left_and_the_terminal_put_back() {
     pty.wait_for("the plan", |screen| !screen.contents().contains("begin?"));
     pty.send(" ");
     pty.wait_text("1 of 2 consequences");
-    pty.send("\u{1b}[B ");
+    pty.send(" ");
     pty.wait_text("r begins the session");
     pty.send("r");
     pty.wait_text("Enter begins");

@@ -22,7 +22,7 @@ pub(super) fn page(scene: Scene<'_>, width: u16) -> Doc {
     let state = scene.world.state;
     let mut doc = Doc::selecting(scene.theme, width, selected(scene));
     let Some((step, _, model)) = model::shown_step(state, scene.ui.viewing.as_ref()) else { return doc };
-    heading(scene, &mut doc, step, model);
+    heading(scene, &mut doc, step);
     if model::rows_first(step) {
         rows(scene, &mut doc, step, model);
         doc.gap();
@@ -123,7 +123,7 @@ pub(super) fn head(scene: Scene<'_>, width: u16) -> Doc {
     doc
 }
 
-fn heading(scene: Scene<'_>, doc: &mut Doc, step: &StepState, model: &Step) {
+fn heading(scene: Scene<'_>, doc: &mut Doc, step: &StepState) {
     let state = scene.world.state;
     match &step.status {
         StepStatus::Closed(Closing::NotNeeded { why }) => doc.labelled("left out: ", Role::Plain, why),

@@ -99,7 +99,8 @@ fn draw_page(scene: Scene<'_>, area: Rect, buf: &mut Buffer, facts: &mut Facts) 
         Life::Walking | Life::Ending { .. } => true,
     };
     let head = if on_step { page::head(scene, page_area.width) } else { Doc::new(scene.theme, page_area.width) };
-    let head_height = (head.len() as u16).min(page_area.height / 3);
+    let gap = u16::from(on_step && page_area.height >= 14);
+    let head_height = (head.len() as u16).min(page_area.height / 3) + gap;
     let (head_area, page_area) = split_down(page_area, head_height);
     head.draw(head_area, buf, 0);
     let doc = match scene.world.state.life {
