@@ -9,7 +9,8 @@ use super::{
     files::{self, PlanAs, SchemaOf},
     headless::{self, Asked},
     practice::{self, ClusterArgs, PracticeCommand},
-    sessions, start,
+    sessions::{self, SessionsError},
+    start,
 };
 use crate::{
     exit::Exit,
@@ -185,10 +186,22 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Why a command does not go on, with the code that it ends with.
+#[derive(Debug, thiserror::Error)]
+#[error("{why}")]
+pub struct EndsWith {
+    /// The code.
+    pub exit: Exit,
+    /// What does not fit, and what to do next.
+    pub why: String,
+}
+
 fn exit_of(error: &anyhow::Error) -> Exit {
-    if error.chain().any(|cause| cause.is::<Problems>()) {
+    if let Some(ends) = error.chain().find_map(|cause| cause.downcast_ref::<EndsWith>()) {
+        ends.exit
+    } else if error.chain().any(|cause| cause.is::<Problems>()) {
         Exit::BadInput
-    } else if error.chain().any(|cause| cause.is::<JournalError>()) {
+    } else if error.chain().any(|cause| cause.is::<JournalError>() || cause.is::<SessionsError>()) {
         Exit::Journal
     } else if error.chain().any(|cause| cause.is::<std::io::Error>()) {
         Exit::BadInput

@@ -2,9 +2,10 @@
 
 use std::{io::Write as _, path::Path, sync::Arc};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 
 use super::{
+    args::EndsWith,
     place::{self, Found},
     session::{Front, Ready, open, serve, take_up},
 };
@@ -79,27 +80,31 @@ pub fn read_answers(path: &Path) -> anyhow::Result<Answers> {
 fn check_binding(answers: &Answers, found: &Found, inventory_name: &str, inventory: &Inventory) -> anyhow::Result<()> {
     let runbook = place::checked(found, inventory_name, inventory)?;
     if runbook.id != answers.runbook {
-        bail!("the answers are for {}, and this is {}", answers.runbook, runbook.id);
+        return Err(does_not_fit(format!("the answers are for {}, and this is {}", answers.runbook, runbook.id)));
     }
     match &answers.plan {
         PlanBinding::Practice if inventory.practice => Ok(()),
-        PlanBinding::Practice => bail!(
+        PlanBinding::Practice => Err(does_not_fit(format!(
             "the answers are for practice, and {} is not a practice cluster; bind them to a plan with `plan:` and the \
              digest that `firstlight plan --digest` prints",
             inventory.cluster
-        ),
+        ))),
         PlanBinding::Digest(digest) => {
             let known = Known { mode: Some(answers.mode), ..Known::default() };
             let plan = plan(&runbook, Some(inventory), &known);
             if plan.digest() == digest {
                 return Ok(());
             }
-            bail!(
+            Err(does_not_fit(format!(
                 "the answers are for another plan ({digest}); this one is {}. Read it, and bind them anew",
                 plan.digest()
-            )
+            )))
         }
     }
+}
+
+fn does_not_fit(why: String) -> anyhow::Error {
+    EndsWith { exit: Exit::MissingAnswer, why }.into()
 }
 
 /// Predicts every action and changes nothing.

@@ -5,9 +5,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 
+use super::args::EndsWith;
 use crate::{
+    exit::Exit,
     inventory::{Inventory, load_inventory},
     journal::{Sessions, sessions_root},
     runbook::{
@@ -55,10 +57,13 @@ pub fn runbook(name: &str) -> anyhow::Result<Found> {
         }
         Named::Unknown => {
             let known = embedded::RUNBOOKS.iter().map(|runbook| runbook.name);
-            let meant =
-                did_you_mean(name, known.clone()).map(|word| format!("; did you mean {word}?")).unwrap_or_default();
+            let meant = did_you_mean(name, known.clone())
+                .map_or_else(|| ".".to_owned(), |word| format!("; did you mean {word}?"));
             let known = known.collect::<Vec<_>>().join(", ");
-            bail!("there is no runbook {name}{meant} In this binary: {known}. A path has a slash or ends in .yaml.")
+            let why = format!(
+                "there is no runbook {name}{meant} In this binary: {known}. A path has a slash or ends in .yaml."
+            );
+            Err(EndsWith { exit: Exit::BadInput, why }.into())
         }
     }
 }
