@@ -6,6 +6,7 @@ mod aurora_backup;
 mod aurora_client;
 mod aurora_codec;
 mod aurora_judge;
+mod e2e;
 mod journal;
 mod logscan;
 mod practice;
