@@ -199,11 +199,11 @@ pub struct EndsWith {
 fn exit_of(error: &anyhow::Error) -> Exit {
     if let Some(ends) = error.chain().find_map(|cause| cause.downcast_ref::<EndsWith>()) {
         ends.exit
-    } else if error.chain().any(|cause| cause.is::<Problems>()) {
+    } else if error.chain().any(<dyn std::error::Error>::is::<Problems>) {
         Exit::BadInput
     } else if error.chain().any(|cause| cause.is::<JournalError>() || cause.is::<SessionsError>()) {
         Exit::Journal
-    } else if error.chain().any(|cause| cause.is::<std::io::Error>()) {
+    } else if error.chain().any(<dyn std::error::Error>::is::<std::io::Error>) {
         Exit::BadInput
     } else {
         Exit::Defect

@@ -5,7 +5,7 @@
 
 use std::{
     io::{BufRead as _, Write as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use anyhow::Context as _;
@@ -85,6 +85,28 @@ pub fn drill(args: &ClusterArgs, walk: Walk, fresh: bool) -> anyhow::Result<Exit
     };
     let ended = walk_over(&sessions, ready, walk, options.scenario);
     // Also after an error: nothing is left running.
+    let down = cluster.down();
+    let exit = ended?;
+    down.context("stopping the practice cluster")?;
+    eprintln!("cluster: stopped; its files are in {}", cluster.dir().display());
+    Ok(exit)
+}
+
+/// Drives a session that was taken up; over a practice cluster with the cluster started again, and
+/// stopped at the end if it was started for it.
+pub fn with_its_cluster(ready: Ready, drive: impl FnOnce(Ready) -> anyhow::Result<Exit>) -> anyhow::Result<Exit> {
+    let opened = &ready.state.session.opened;
+    if !opened.inventory.practice || ready.state.is_over() {
+        return drive(ready);
+    }
+    let dir = Path::new(&opened.inventory_name).parent().context("the practice cluster has no directory")?;
+    let cluster = Cluster::open(dir).context("the practice cluster of this session is gone; practise anew")?;
+    if cluster.status().supervised {
+        return drive(ready);
+    }
+    eprintln!("firstlight: starting the practice cluster of this session again …");
+    cluster.start().context("starting the practice cluster again")?;
+    let ended = drive(ready);
     let down = cluster.down();
     let exit = ended?;
     down.context("stopping the practice cluster")?;

@@ -6,6 +6,7 @@ use anyhow::Context as _;
 
 use super::{
     args::EndsWith,
+    drill::with_its_cluster,
     place::{self, Found},
     session::{Front, Ready, open, serve, take_up},
 };
@@ -56,7 +57,7 @@ pub fn resume(id: &str, answers: &Path, json: bool) -> anyhow::Result<Exit> {
     let opened = &ready.state.session.opened;
     let found = Found { name: opened.runbook_name.clone(), bytes: opened.runbook.clone().into_bytes() };
     check_binding(&answers, &found, &opened.inventory_name, &opened.inventory)?;
-    walk(&sessions, ready, answers, json)
+    with_its_cluster(ready, |ready| walk(&sessions, ready, answers, json))
 }
 
 /// Drives a session with answers and says where its record is.

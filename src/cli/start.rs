@@ -5,6 +5,7 @@ use std::io::{BufRead as _, Write as _};
 use anyhow::{Context as _, bail};
 
 use super::{
+    drill::with_its_cluster,
     place,
     session::{Front, at_a_terminal, open, report_path, serve, take_up},
 };
@@ -36,7 +37,7 @@ pub fn start(runbook: &str, cluster: &str, mode: Mode) -> anyhow::Result<Exit> {
         .filter(|listing| listing.heading.as_ref().is_some_and(|heading| heading.cluster == inventory.cluster))
         .collect();
     if let Some(id) = choose(&same)? {
-        return drive(&sessions, take_up(&sessions, &id)?);
+        return with_its_cluster(take_up(&sessions, &id)?, |ready| drive(&sessions, ready));
     }
     let found = place::runbook(runbook)?;
     let ready = open(&sessions, &found, &name, inventory, mode)?;
@@ -58,7 +59,7 @@ pub fn resume(word: Option<&str>) -> anyhow::Result<Exit> {
             }
         }
     };
-    drive(&sessions, take_up(&sessions, &id)?)
+    with_its_cluster(take_up(&sessions, &id)?, |ready| drive(&sessions, ready))
 }
 
 /// What happens when nothing is asked: an unfinished session is offered, else the ways in are said.
@@ -71,7 +72,7 @@ pub fn bare() -> anyhow::Result<Exit> {
     }
     let all: Vec<&Listing> = open_ones.iter().collect();
     match choose(&all)? {
-        Some(id) => drive(&sessions, take_up(&sessions, &id)?),
+        Some(id) => with_its_cluster(take_up(&sessions, &id)?, |ready| drive(&sessions, ready)),
         None => {
             std::io::stdout().write_all(NOTHING_TO_DO.as_bytes())?;
             Ok(Exit::Done)

@@ -14,7 +14,7 @@ use crate::runbook::{
 };
 
 /// Longest wait for the gates of one step if the answers say nothing.
-const WAIT_DEFAULT: Duration = Duration::from_secs(600);
+const WAIT_DEFAULT: Duration = Duration::from_mins(10);
 
 /// The answers file in short, for `--help`.
 pub const ANSWERS_HELP: &str = "\

@@ -376,11 +376,10 @@ impl Outside {
     }
 }
 
-async fn converse(
-    stream: UnixStream,
-    units: Vec<(String, mpsc::Sender<(Verb, oneshot::Sender<Reply>)>)>,
-    outside: Outside,
-) {
+/// A unit by its name, and where it takes orders.
+type Orders = (String, mpsc::Sender<(Verb, oneshot::Sender<Reply>)>);
+
+async fn converse(stream: UnixStream, units: Vec<Orders>, outside: Outside) {
     let (read, mut write) = stream.into_split();
     let mut line = String::new();
     if BufReader::new(read.take(ASK_BYTES_MAX)).read_line(&mut line).await.is_err() {

@@ -129,6 +129,7 @@ impl State {
         Ok(())
     }
 
+    #[expect(clippy::too_many_lines, reason = "a table: one arm for each event")]
     fn dispatch(&mut self, at: Stamp, event: &Event) -> Applied {
         match event {
             Event::Opened(_) => return Err(ApplyError::OpenedTwice),
@@ -167,7 +168,7 @@ impl State {
                 }
             }
             Event::Overridden { step, host, gate, reason, seen } => {
-                self.overridden(step, host, *gate, reason, seen, at)?
+                self.overridden(step, host, *gate, reason, seen, at)?;
             }
             Event::RowByHand { step, host, reason } => self.row_by_hand(step, host, reason)?,
             Event::RowStopped { step, host, why } => {
@@ -186,7 +187,7 @@ impl State {
             }
             Event::StepReopened { step, why } => self.step_reopened(step, why)?,
             Event::LookedBack { step, host, gate, finding, seen } => {
-                self.looked_back(step, host, *gate, *finding, seen)?
+                self.looked_back(step, host, *gate, *finding, seen)?;
             }
             Event::Noted { text } => {
                 let step = self.current().map(|step| step.id.clone());

@@ -82,6 +82,7 @@ pub struct Evidence {
 }
 
 /// One thing that happened.
+#[expect(clippy::large_enum_variant, reason = "events are few at a time; boxes in all of them would hide their fields")]
 #[expect(missing_docs, reason = "each variant says what happened; its fields are the nouns of that sentence")]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]

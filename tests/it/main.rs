@@ -1,4 +1,10 @@
 //! All integration tests in one binary.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::too_many_lines,
+    reason = "a test that cannot go on panics, in its helpers as well; a long one tells one story"
+)]
 
 mod actions;
 mod actions_aurora;

@@ -391,8 +391,8 @@ fn recovery(zookeeper: bool) {
     let reply = up.cluster.service(&leader.name, Service::Scheduler, Verb::Status).unwrap();
     assert!(matches!(reply, Reply::Running { .. }), "{reply:?}");
     let next = up.wait("a leader with the backup's tasks", || {
-        let others = up.schedulers().iter().filter(|scheduler| **scheduler != leader);
-        others.cloned().find(|other| running_of(other.http_port).as_ref() == Some(&wanted))
+        let others = up.schedulers().iter().filter(|scheduler| **scheduler != leader).collect::<Vec<_>>();
+        others.into_iter().find(|other| running_of(other.http_port).as_ref() == Some(&wanted)).cloned()
     });
     let log = std::fs::read_to_string(up.cluster.layout().home(&next.name).log_file()).unwrap();
     assert!(log.contains("Applying snapshot taken on "), "{log}");

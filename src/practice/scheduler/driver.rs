@@ -119,11 +119,11 @@ impl Driver {
         loop {
             // Nobody listens where a prepared scheduler looks; asking the port first keeps that cheap.
             let listens = tokio::time::timeout(CONNECT_WAIT, tokio::net::TcpStream::connect(first)).await;
-            if matches!(listens, Ok(Ok(_))) {
-                if let Ok(master) = detect(first, &format!("/{path}")).await {
-                    mesos(Level::Info, "sched.cpp:336", &format!("New master detected at master@{master}"));
-                    return master;
-                }
+            if matches!(listens, Ok(Ok(_)))
+                && let Ok(master) = detect(first, &format!("/{path}")).await
+            {
+                mesos(Level::Info, "sched.cpp:336", &format!("New master detected at master@{master}"));
+                return master;
             }
             tokio::time::sleep(FIND_EVERY).await;
         }
@@ -172,12 +172,12 @@ impl Driver {
         }
         self.core.live("RegisteredEventSink", Life::Active);
         let election = self.core.election.borrow().clone();
-        if let Some(election) = election {
-            if election.advertise().await.is_err() {
-                say(Level::Error, "main", "SchedulerLifecycle", "Failed to advertise leader, shutting down.");
-                self.core.end(End::Failed);
-                return false;
-            }
+        if let Some(election) = election
+            && election.advertise().await.is_err()
+        {
+            say(Level::Error, "main", "SchedulerLifecycle", "Failed to advertise leader, shutting down.");
+            self.core.end(End::Failed);
+            return false;
         }
         true
     }

@@ -24,7 +24,8 @@ impl Draft {
             Command::Resume { operator, machine, version, pid } => self.resume(operator, machine, version, *pid),
             Command::ClockJumped { by_ms } => {
                 self.emit(Event::ClockJumped { by_ms: *by_ms })?;
-                self.look_at_all_gates()
+                self.look_at_all_gates();
+                Ok(())
             }
             _ => Ok(()),
         }
@@ -166,8 +167,9 @@ impl Draft {
         for id in open {
             self.take_up_attempt(id)?;
         }
-        self.look_at_all_gates()?;
-        self.look_back()
+        self.look_at_all_gates();
+        self.look_back();
+        Ok(())
     }
 
     fn take_up_attempt(&mut self, id: AttemptId) -> Result<(), Refusal> {
@@ -238,7 +240,7 @@ impl Draft {
     }
 
     /// Looks again at what earlier steps made true, where later ones rely on it.
-    fn look_back(&mut self) -> Result<(), Refusal> {
+    fn look_back(&mut self) {
         let mut looks = Vec::new();
         for (_, model) in self.state.runbook().steps() {
             let (Some(until), Some(step)) = (&model.holds_until, self.state.step(&model.id)) else { continue };
@@ -260,10 +262,9 @@ impl Draft {
             let host = if host.as_str() == LOCAL { HostName::from(LOCAL) } else { host };
             self.effect(Effect::Look(Look { purpose, host, kind, known, after_ms: 0, timeout_ms: LOOK_TIMEOUT_MS }));
         }
-        Ok(())
     }
 
-    fn look_at_all_gates(&mut self) -> Result<(), Refusal> {
+    fn look_at_all_gates(&mut self) {
         let rows: Vec<(StepId, HostName, usize)> = self
             .state
             .steps
@@ -275,7 +276,6 @@ impl Draft {
         for (step, host, gate) in rows {
             self.look_at_gate(&step, &host, gate, 0);
         }
-        Ok(())
     }
 
     /// Renders a kind that is not part of the step's rows, on the host it concerns.

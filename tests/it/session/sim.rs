@@ -206,7 +206,7 @@ pub fn report(kind: &Kind, host: &str) -> Report {
     let outputs = match kind {
         Kind::Leader(_) => json!({ "name": "s2", "url": "http://127.0.0.1:8081" }),
         Kind::Backups(_) => json!({ "backups": [{
-            "host": host, "name": "scheduler-backup-2026-03-01-03-00", "rank": if host == "s3" { 0 } else { 1 },
+            "host": host, "name": "scheduler-backup-2026-03-01-03-00", "rank": i32::from(host != "s3"),
             "path": format!("/{host}/scheduler-backup-2026-03-01-03-00"), "sha256": "ab", "tasks": 40, "jobs": 4,
             "age": "1h 5min", "fit": "yes", "timestamp_ms": 1_772_334_000_000_i64,
         }]}),
