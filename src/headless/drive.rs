@@ -75,12 +75,7 @@ pub async fn drive(mut handle: Handle, answers: &Answers, clock: Clock, mut tell
                     return ended;
                 }
             }
-            Next::AskAfter(pause, command) => {
-                tokio::time::sleep(pause).await;
-                if let Some(ended) = ask(&handle, command).await {
-                    return ended;
-                }
-            }
+            Next::AskAfter(pause, command) => ask_after(&handle, pause, command).await,
         }
     }
 }
@@ -90,6 +85,21 @@ async fn ask(handle: &Handle, command: Command) -> Option<Ended> {
     match handle.ask(command).await {
         Ok(_) => None,
         Err(refusal) => Some(Ended { exit: Exit::MissingAnswer, why: format!("{what}: {refusal}") }),
+    }
+}
+
+/// Asks after a pause, unless the session goes on by itself meanwhile. A refusal means that it has gone on;
+/// what comes next is read from its state.
+async fn ask_after(handle: &Handle, pause: Duration, command: Command) {
+    let mut snapshots = handle.snapshots.clone();
+    let overtaken = snapshots.wait_for(|snapshot| match &command {
+        Command::LookAgain { attempt } => {
+            snapshot.state.attempts.get(attempt).is_none_or(|known| known.doubt.is_none())
+        }
+        _ => false,
+    });
+    if tokio::time::timeout(pause, overtaken).await.is_err() {
+        drop(handle.ask(command).await);
     }
 }
 
