@@ -1,7 +1,5 @@
 //! What only reads: the plan, the prediction, the tables, and events as lines of JSON.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
 use std::{collections::BTreeMap, path::PathBuf};
 
 use firstlight::{exit::Exit, practice::Scenario};

@@ -80,11 +80,6 @@ impl Running {
         self.child.try_wait().unwrap().is_some()
     }
 
-    /// What it said up to here.
-    pub fn said(&self) -> String {
-        std::fs::read_to_string(&self.out).unwrap_or_default()
-    }
-
     /// Sends it a signal.
     pub fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_child(&self.child);
@@ -232,7 +227,9 @@ impl Rig {
     /// How many records its journal has at this moment.
     pub fn seq(&self) -> usize {
         let Some(dir) = self.sessions().pop() else { return 0 };
-        std::fs::read(dir.join("journal.jsonl")).map_or(0, |bytes| bytes.iter().filter(|byte| **byte == b'\n').count())
+        std::fs::read(dir.join("journal.jsonl")).map_or(0, |bytes| {
+            bytes.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n")).count()
+        })
     }
 
     /// What happened, as the library reads it.
