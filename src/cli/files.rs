@@ -8,7 +8,7 @@ use super::place;
 use crate::{
     exit::Exit,
     runbook::{
-        Mode, Severity,
+        Mode,
         lint::lint_source,
         load_runbook,
         plan::{Known, plan},
@@ -47,11 +47,7 @@ pub fn lint(names: &[String]) -> anyhow::Result<(String, Exit)> {
             exit = Exit::BadInput;
         }
         for problem in &problems.0 {
-            let word = match problem.severity {
-                Severity::Error => "error",
-                Severity::Warning => "warning",
-            };
-            writeln!(out, "{word}: {problem}")?;
+            writeln!(out, "{problem}")?;
         }
         if problems.0.is_empty() {
             writeln!(out, "{}: good", found.name)?;

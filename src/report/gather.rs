@@ -12,11 +12,11 @@ use crate::{
     journal::Record,
     runbook::{
         model::{HostName, InputId, StepId},
-        plan::{describe, describe_on},
+        plan::describe_on,
     },
     session::{
-        Answer, AttemptId, Closing, Ending, Event, Finding, GateOrder, Life, Outcome, Stamp, State, StepStatus,
-        UndoStatus, step_condition,
+        Answer, AttemptId, Closing, Context, Ending, Event, Finding, GateOrder, Life, Outcome, Stamp, State,
+        StepStatus, UndoStatus, step_condition,
     },
 };
 
@@ -445,13 +445,14 @@ impl Teller<'_> {
     }
 
     fn action_left_out(&mut self, step: &StepId, host: &HostName, action: usize) {
+        // An undo that found nothing more to put back has a condition of its own kind: none.
         let model = self.state.step_model(step).and_then(|(_, step)| step.actions.get(action));
-        let what = model.map_or_else(|| format!("action {}", action + 1), |action| describe(&action.kind));
+        let Some(when) = model.and_then(|action| action.when.as_ref()) else { return };
         self.story.not_done.push(NotDone {
             step: title(self.state, step),
             host: Some(host.to_string()),
             how: "not needed",
-            why: format!("its condition does not hold: {what}"),
+            why: format!("action {}: only when {}", action + 1, Context::new(self.state, host).say(when)),
         });
     }
 

@@ -136,12 +136,14 @@ impl Lint<'_> {
     }
 
     fn evidence(&mut self, step: &Step, path: &DocPath) {
-        let changes = step.actions.iter().any(|action| !action.kind.looks());
+        // Taking back is its own evidence: each change is looked at as it is put back.
+        let shows_itself = |kind: &Kind| kind.looks() || matches!(kind, Kind::Undo(_));
+        let changes = step.actions.iter().any(|action| !shows_itself(&action.kind));
         if changes && step.gates.is_empty() {
             let message = "the step changes something and nothing shows that it did";
             self.error(path, message, "add `gates`");
         }
-        if step.danger > Danger::Reads && !changes && step.gates.is_empty() {
+        if step.danger > Danger::Reads && step.actions.is_empty() && step.gates.is_empty() {
             let message = "the step is done by hand and nothing shows that it was";
             self.warn(path, message, "add `gates`");
         }

@@ -22,5 +22,4 @@ mod replog_verdict;
 mod report;
 mod runbook;
 mod session;
-mod shipped;
 mod tidy;
