@@ -16,7 +16,7 @@ use portable_pty::{Child, CommandBuilder, PtySize, native_pty_system};
 pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// Longest wait for anything.
-const BOUND: Duration = Duration::from_secs(60);
+const BOUND: Duration = Duration::from_mins(1);
 
 /// Ends a synchronized update (DEC private mode 2026): a frame is whole.
 const FRAME_END: &[u8] = b"\x1b[?2026l";

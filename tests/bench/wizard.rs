@@ -10,6 +10,8 @@ mod pty;
 
 use std::{
     fmt::Write as _,
+    fs::File,
+    io::Write as _,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -212,7 +214,7 @@ fn keys(place: &Path) -> Result<()> {
     println!("key to frame, {STEPS} steps, {LINES_MAX} lines  {ours}  aim p99 {KEY_AIM:?}{}", ours.judged_p99(KEY_AIM));
     println!("  the slowest: {}", worst.1);
     search(&mut pty)?;
-    hold(&mut pty)?;
+    hold(place, &mut pty)?;
     cost("idle for 10 s with these", &pty)
 }
 
@@ -241,9 +243,10 @@ fn search(pty: &mut Pty) -> Result<()> {
     Ok(())
 }
 
-/// A key that changes the session: decided, written, folded, published and drawn.
-fn hold(pty: &mut Pty) -> Result<()> {
-    let mut times = Vec::new();
+/// A key that changes the session: decided, written and synced, folded, published and drawn.
+fn hold(place: &Path, pty: &mut Pty) -> Result<()> {
+    let (mut times, mut disk) = (Vec::new(), Vec::new());
+    let mut bare = File::create_new(place.join("bare"))?;
     for round in 0..STARTS {
         pty.drain();
         let start = Instant::now();
@@ -253,9 +256,15 @@ fn hold(pty: &mut Pty) -> Result<()> {
             pty.frame()?;
         }
         times.push(start.elapsed());
+        let start = Instant::now();
+        bare.write_all(&[b'x'; 300])?;
+        bare.sync_data()?;
+        disk.push(start.elapsed());
     }
-    let ours = Figures::of(times);
-    println!("key to a changed session      {ours}  aim {KEY_AIM:?}{}", ours.judged(KEY_AIM));
+    let (ours, disk) = (Figures::of(times), Figures::of(disk));
+    println!("key to a changed session      {ours}");
+    println!("the disk's own write and sync {disk}");
+    println!("a changed session to the disk   {:.2}", ours.median.as_secs_f64() / disk.median.as_secs_f64());
     Ok(())
 }
 
