@@ -66,12 +66,14 @@ fn walking(scene: Scene<'_>, doc: &mut Doc) {
         }
         return;
     }
-    for (host, why) in blocks(state, &step.id, scene.world.now) {
+    let reasons = blocks(state, &step.id, scene.world.now);
+    let free = reasons.is_empty();
+    for (host, why) in reasons {
         let place = host.map(|host| format!("{host}: ")).unwrap_or_default();
         let label = if step.status == StepStatus::Ready { "first " } else { "blocked: " };
         doc.put(None, (label, Role::Bad), (&format!("{place}{why}"), Role::Strong));
     }
-    if doc.is_empty() || step.status == StepStatus::Active {
+    if free || step.status == StepStatus::Active {
         next(scene, doc, step, model);
     }
 }
