@@ -23,3 +23,4 @@ mod report;
 mod runbook;
 mod session;
 mod tidy;
+mod wizard;
