@@ -16,7 +16,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_firstlight");
 /// Longest wait for one thing to stand on the screen.
 const WAIT: Duration = Duration::from_secs(90);
 /// Longest walk.
-const WALK: Duration = Duration::from_secs(300);
+const WALK: Duration = Duration::from_mins(5);
 /// Between looks at the screen; longer than what the wizard takes for a key that is held down.
 const LOOK: Duration = Duration::from_millis(200);
 
