@@ -28,46 +28,8 @@ use super::{
     words::{Level, say, transition},
 };
 
-/// Where a scheduler is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Life {
-    /// Not begun.
-    Idle,
-    /// Opens its replica.
-    PreparingStorage,
-    /// Stands in the election.
-    StoragePrepared,
-    /// Leads, replays, and is not registered.
-    LeaderAwaitingRegistration,
-    /// Leads and is registered.
-    Active,
-    /// Ends.
-    Dead,
-}
-
-impl Life {
-    /// All of them, in order.
-    pub const ALL: [Self; 6] = [
-        Self::Idle,
-        Self::PreparingStorage,
-        Self::StoragePrepared,
-        Self::LeaderAwaitingRegistration,
-        Self::Active,
-        Self::Dead,
-    ];
-
-    /// Its name in logs and gauges.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Idle => "IDLE",
-            Self::PreparingStorage => "PREPARING_STORAGE",
-            Self::StoragePrepared => "STORAGE_PREPARED",
-            Self::LeaderAwaitingRegistration => "LEADER_AWAITING_REGISTRATION",
-            Self::Active => "ACTIVE",
-            Self::Dead => "DEAD",
-        }
-    }
-}
+/// Where a scheduler is in its life: the very states that its clients tell apart.
+pub use crate::aurora::vars::Lifecycle as Life;
 
 /// Where its storage is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
