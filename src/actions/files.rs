@@ -265,6 +265,8 @@ async fn remove(scene: &Scene<'_>, path: &str, only_if: Option<&str>) -> Acted {
     let found = stat(host, path).await?;
     guard(path, found.as_ref())?;
     let Some(found) = found else {
+        // A copy that was killed on its way here left at most a draft.
+        host.remove(path).await?;
         return Ok(Report::holds(format!("{path} is not there: nothing to remove")));
     };
     if let Some(wanted) = only_if {

@@ -128,7 +128,10 @@ async fn restore(scene: &Scene<'_>, path: &str, keep: &str, set: &Values, unset:
     let host = &*scene.host;
     let current = read(host, path).await?;
     let Some(kept) = read(host, keep).await? else {
-        return nothing_kept(path, keep, current.as_ref(), set, unset);
+        let nothing = nothing_kept(path, keep, current.as_ref(), set, unset)?;
+        // An edit that was killed while it kept the original left at most a draft.
+        host.remove(keep).await?;
+        return Ok(nothing);
     };
     let made = edited(keep, &kept.bytes, set, unset)?;
     let (now, like) =

@@ -285,6 +285,8 @@ fn sync_directory(path: &Path) -> Result<(), HostError> {
 
 pub(super) fn remove(path: &Path) -> Result<bool, HostError> {
     guard(path)?;
+    // A process that was killed while it wrote this file left its draft beside it, under a name that nobody else removes.
+    let _ = fs::remove_file(draft_of(path));
     let Some(found) = stat(path)? else { return Ok(false) };
     let removed = if found.kind == FileKind::Directory { fs::remove_dir_all(path) } else { fs::remove_file(path) };
     removed.map_err(|error| io_error("remove", path, &error))?;
@@ -328,6 +330,12 @@ fn give(path: &Path, found: &Metadata, like: &Attributes) -> Result<(), HostErro
     fs::set_permissions(path, mode).map_err(|error| io_error("set the mode of", path, &error))
 }
 
+/// Where a file is written before it gets its name.
+fn draft_of(target: &Path) -> PathBuf {
+    let name = target.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    parent(target).join(format!(".{name}.firstlight-tmp"))
+}
+
 /// A file that is being written beside its final name.
 #[derive(Debug)]
 pub(super) struct Draft {
@@ -348,8 +356,7 @@ impl Draft {
         } else {
             path.to_path_buf()
         };
-        let name = target.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let temporary = parent(&target).join(format!(".{name}.firstlight-tmp"));
+        let temporary = draft_of(&target);
         // What an earlier attempt left half written is worth nothing.
         let _ = fs::remove_file(&temporary);
         let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary);

@@ -126,7 +126,8 @@ pub trait Host: Debug + Send + Sync {
     /// Renames within one file system; never overwrites.
     async fn rename(&self, from: &str, to: &str) -> Result<(), HostError>;
 
-    /// Removes a file, or a directory with everything in it; false if nothing was there. Links are not followed.
+    /// Removes a file, or a directory with everything in it; false if nothing was there. Links are not followed. What a
+    /// killed [`Host::write_atomic`] left half written for that path goes with it.
     async fn remove(&self, path: &str) -> Result<bool, HostError>;
 
     /// Makes one directory with this owner and mode; its parent must be there.

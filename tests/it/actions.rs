@@ -560,6 +560,25 @@ async fn flags_are_edited_where_they_stand_and_put_back_byte_for_byte() {
     assert!(bench.failed(minutes).await.contains("360min"));
 }
 
+/// A process that is killed while it writes leaves `.NAME.firstlight-tmp` and no `NAME`; taking back removes that too.
+#[tokio::test]
+async fn what_a_killed_write_left_goes_with_its_undo() {
+    let bench = Bench::new();
+    fs::write(bench.path("defaults"), DEFAULTS).unwrap();
+    let set = flag_values(&[("max_registration_delay", "360mins")]);
+    let (file, keep) = (bench.text("defaults"), bench.text("keep"));
+    let undos = [
+        Kind::Flags(Flags::Restore { file, keep, set, unset: Vec::new() }),
+        Kind::Files(Files::Remove { path: bench.text("keep"), only_if_sha256: None }),
+    ];
+    for undo in undos {
+        let draft = bench.path(".keep.firstlight-tmp");
+        fs::write(&draft, "half").unwrap();
+        bench.done(undo.clone()).await;
+        assert!(!draft.exists(), "{undo:?}");
+    }
+}
+
 #[test]
 fn flags_files_of_every_form() {
     use firstlight::actions::FlagsFile;
