@@ -53,6 +53,7 @@
 //! | [`actions`] | one file for each kind: what it does, what it predicts | yes |
 //! | [`hosts`] | how a machine is reached: programs, files, processes | yes |
 //! | [`aurora`] | Thrift codecs, backups, log entries, flags, leader; the API client | client only |
+//! | [`mesos`] | what the Mesos master knows | no |
 //! | [`replog`] | LevelDB and Mesos's log records, read-only; the verdict | no |
 //! | [`logscan`] | scheduler and Mesos log lines: counts, elections | no |
 //! | [`practice`] | the practice cluster: schedulers, master, damage | yes |
@@ -85,6 +86,7 @@ pub mod hosts;
 pub mod inventory;
 pub mod journal;
 pub mod logscan;
+pub mod mesos;
 pub mod practice;
 pub mod replog;
 pub mod report;

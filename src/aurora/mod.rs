@@ -3,6 +3,7 @@
 //! Everything but [`client`] is pure: functions over bytes and values without clock, network, files or randomness.
 
 pub mod api;
+pub mod brief;
 pub mod client;
 pub mod flags;
 pub mod leader;

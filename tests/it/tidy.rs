@@ -16,19 +16,37 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     // Entries of the log are Aurora's; who led when is part of the verdict.
     ("replog", &["aurora"]),
     ("logscan", &["replog"]),
+    ("mesos", &["aurora"]),
+    ("impact", &["aurora", "mesos"]),
+    ("table", &[]),
     ("exit", &[]),
     // `judge` turns what replicas and logs say into findings of the session.
     ("aurora", &["inventory", "logscan", "replog", "runbook", "session"]),
     // What is kept of sessions.
     ("journal", &["runbook", "session"]),
-    ("report", &["journal", "runbook", "session"]),
+    ("report", &["impact", "journal", "runbook", "session"]),
     // The edge of the world. Of the engine it knows the shape of a line of output, and nothing else.
     ("hosts", &["engine", "inventory", "replog", "runbook"]),
-    ("actions", &["aurora", "engine", "hosts", "inventory", "logscan", "replog", "runbook", "session"]),
+    (
+        "actions",
+        &[
+            "aurora",
+            "engine",
+            "hosts",
+            "impact",
+            "inventory",
+            "logscan",
+            "mesos",
+            "replog",
+            "runbook",
+            "session",
+            "table",
+        ],
+    ),
     ("engine", &["actions", "hosts", "inventory", "journal", "runbook", "session"]),
     ("practice", &["aurora", "exit", "inventory", "logscan", "replog", "runbook"]),
     // Views: they read what the engine publishes and send commands. None of them touches a journal.
-    ("tui", &["engine", "inventory", "report", "runbook", "session"]),
+    ("tui", &["engine", "inventory", "report", "runbook", "session", "table"]),
     ("line", &["engine", "inventory", "runbook", "session"]),
     ("headless", &["engine", "exit", "inventory", "runbook", "session"]),
     // Wiring.
@@ -36,17 +54,21 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         "cli",
         &[
             "actions",
+            "aurora",
             "engine",
             "exit",
             "headless",
             "hosts",
+            "impact",
             "inventory",
             "journal",
             "line",
+            "mesos",
             "practice",
             "report",
             "runbook",
             "session",
+            "table",
             "tui",
         ],
     ),
@@ -56,7 +78,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
 const ONLY_IN: &[(&str, &[&str])] = &[
     ("ratatui", &["tui/"]),
     ("crossterm", &["tui/"]),
-    ("reqwest", &["actions/", "aurora/client", "hosts/", "practice/"]),
+    ("reqwest", &["actions/", "aurora/client", "hosts/", "mesos/client", "practice/"]),
     ("zookeeper_client", &["actions/", "aurora/client", "hosts/", "practice/"]),
     ("hyper", &["practice/"]),
     ("rusty_leveldb", &["practice/"]),
@@ -73,6 +95,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
 
 /// Files that have no clock, no randomness, no environment and do no I/O, as prefixes of their paths below `src/`.
 const PURE: &[&str] = &[
+    "aurora/brief",
     "aurora/snapshot",
     "aurora/tbinary",
     "aurora/tjson",
@@ -82,6 +105,7 @@ const PURE: &[&str] = &[
     "journal/format.rs",
     "journal/id.rs",
     "logscan/",
+    "mesos/state",
     "replog/",
     "report/",
     "runbook/",

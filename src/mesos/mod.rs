@@ -1,0 +1,6 @@
+//! What the Mesos master knows: the tasks that truly run, whether or not a scheduler is there.
+//!
+//! Types and the reading of `/state` are pure; fetching it is the caller's. Shapes are those of Mesos 0.18 to 1.6. A field
+//! that a release does not have is `None`, never a default.
+
+pub mod state;
