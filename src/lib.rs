@@ -57,6 +57,7 @@
 //! | [`replog`] | LevelDB and Mesos's log records, read-only; the verdict | no |
 //! | [`logscan`] | scheduler and Mesos log lines: counts, elections | no |
 //! | [`practice`] | the practice cluster: schedulers, master, damage | yes |
+//! | [`table`] | rows that are looked through: filter, sort, groups, marks; their form on disk | no |
 //! | [`tui`] | the wizard: terminal, keymap, views | terminal |
 //! | [`headless`] | an answers file in a person's stead | no |
 //! | [`report`] | the record of a session in Markdown and JSON | no |
@@ -92,4 +93,5 @@ pub mod replog;
 pub mod report;
 pub mod runbook;
 pub mod session;
+pub mod table;
 pub mod tui;
