@@ -243,10 +243,11 @@ fn active(state: &State, model: &Step, answers: &Answers, now: Stamp, tried: &mu
                 // The engine has asked for a look already when the doubt arose: give it its time.
                 return Next::AskAfter(BEFORE_RETRY * 2, Command::LookAgain { attempt: *attempt });
             }
-            RowStatus::Stopped { why, .. } if !state.is_busy() => {
+            // What the row relies on is being looked at again: if it is gone, its step comes first.
+            RowStatus::Stopped { why, .. } if !state.is_busy() && state.looking_back.is_empty() => {
                 let count = tried.retries.entry(key).or_default();
                 *count += 1;
-                if *count > answers.retries {
+                if *count > answers.retries.saturating_add(run_again_before(state, &model.id)) {
                     let why = format!("step `{}` on {}: {why}", model.id, row.host);
                     return Next::End(Ended { exit: Exit::Failed, why });
                 }
@@ -269,6 +270,12 @@ fn active(state: &State, model: &Step, answers: &Answers, now: Stamp, tried: &mu
         }
     }
     Next::Wait
+}
+
+/// Steps before this one that had to be run again: each is a reason to try this one once more.
+fn run_again_before(state: &State, id: &StepId) -> u32 {
+    let before = state.steps.iter().take_while(|step| &step.id != id);
+    u32::try_from(before.filter(|step| step.reopened.is_some()).count()).unwrap_or(u32::MAX)
 }
 
 fn blocked(state: &State, model: &Step, now: Stamp) -> String {

@@ -94,6 +94,7 @@ impl State {
             notes: Vec::new(),
             overrides: Vec::new(),
             drift: Vec::new(),
+            looking_back: BTreeSet::new(),
             held: false,
             // The event that opened it: numbers are those of the journal.
             seq: 1,
@@ -212,6 +213,7 @@ impl State {
             Event::Resumed { .. } => {
                 self.held = false;
                 self.drift.clear();
+                self.begin_to_look_back();
                 self.forget_freshness();
             }
             Event::ClockJumped { by_ms: _ } => self.forget_freshness(),
@@ -303,7 +305,10 @@ impl State {
         let attempt = self.attempts.remove(&id).ok_or(ApplyError::Attempt(id))?;
         match outcome {
             Outcome::Done(report) => self.attempt_done(&attempt, report, at)?,
-            Outcome::Refused { why } => self.stop_row(&attempt, format!("refused, nothing was done: {why}"), false)?,
+            Outcome::Refused { why } => {
+                self.begin_to_look_back();
+                self.stop_row(&attempt, format!("refused, nothing was done: {why}"), false)?;
+            }
             Outcome::Failed { why } => {
                 // What a failed action left half done is taken back like what it finished.
                 self.register_undo(&attempt);
@@ -477,6 +482,7 @@ impl State {
     }
 
     fn looked_back(&mut self, step: &StepId, host: &HostName, gate: usize, finding: Finding, seen: &str) -> Applied {
+        self.looking_back.remove(&(step.clone(), host.clone(), gate));
         self.drift.retain(|drift| &drift.step != step || &drift.host != host || drift.gate != gate);
         if finding == Finding::Holds {
             return Ok(());
@@ -485,6 +491,12 @@ impl State {
         let drift = Drift { step: step.clone(), host: host.clone(), gate, say, finding, seen: seen.to_owned() };
         self.drift.push(drift);
         Ok(())
+    }
+
+    /// What begins here is asked for by the same decision.
+    fn begin_to_look_back(&mut self) {
+        let gates = self.relied_on_gates().map(|(step, row, gate, _)| (step.id.clone(), row.host.clone(), gate));
+        self.looking_back = gates.collect();
     }
 
     /// Evidence from before a gap does not count; rows that are verified begin anew.

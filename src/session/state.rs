@@ -53,8 +53,10 @@ pub struct State {
     pub notes: Vec<Note>,
     /// Gates that count without evidence.
     pub overrides: Vec<Override>,
-    /// What a resume found changed.
+    /// What was found changed when earlier steps were looked at again.
     pub drift: Vec<Drift>,
+    /// Gates of earlier steps that are being looked at again: step, row, gate.
+    pub looking_back: BTreeSet<(StepId, HostName, usize)>,
     /// True while nothing new is started.
     pub held: bool,
     /// The number of the newest event.
@@ -330,7 +332,7 @@ pub struct Override {
     pub reason: String,
 }
 
-/// Something that an earlier step made true and that a resume looked at again.
+/// Something that an earlier step made true, that later ones rely on, and that is not so any more, or not known to be.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Drift {
     /// The step.
@@ -378,6 +380,40 @@ impl State {
     /// The step whose turn it is: the first that is not closed.
     pub fn current(&self) -> Option<&StepState> {
         self.steps.iter().find(|step| !matches!(step.status, StepStatus::Closed(_)))
+    }
+
+    /// True if it is a step's turn: nothing before it is open.
+    pub fn has_its_turn(&self, id: &StepId) -> bool {
+        self.current().is_some_and(|current| &current.id == id)
+    }
+
+    /// Every gate of a step that is done and that a step still to be done relies on.
+    pub(super) fn relied_on_gates(&self) -> impl Iterator<Item = (&StepState, &Row, usize, &GateState)> {
+        self.steps.iter().filter(|step| self.is_relied_on(step)).flat_map(|step| {
+            step.rows.iter().flat_map(move |row| {
+                let gates = row.gates.iter().enumerate();
+                let counts = |gate: &GateState| gate.order.not_needed.is_none() && gate.overridden.is_none();
+                gates.filter(move |(_, gate)| counts(gate)).map(move |(at, gate)| (step, row, at, gate))
+            })
+        })
+    }
+
+    fn is_relied_on(&self, step: &StepState) -> bool {
+        let until = self.step_model(&step.id).and_then(|(_, model)| model.holds_until.as_ref());
+        step.status == StepStatus::Closed(Closing::Done)
+            && until.and_then(|until| self.step(until)).is_some_and(|until| !until.is_closed())
+    }
+
+    /// The first step that has to be run again, before the step whose turn it is: what it made true is no
+    /// longer so, and a step that can still come relies on it.
+    pub(super) fn drifted(&self) -> Option<&StepState> {
+        let turn = self.current().and_then(|current| self.position(&current.id))?;
+        let walked = |step: &StepState| {
+            self.life == Life::Walking || self.step_model(&step.id).is_some_and(|(phase, _)| phase.always)
+        };
+        let gone =
+            |step: &StepState| self.drift.iter().any(|drift| drift.step == step.id && drift.finding == Finding::Fails);
+        self.steps.iter().take(turn).find(|step| gone(step) && walked(step) && self.is_relied_on(step))
     }
 
     /// True if an action runs.

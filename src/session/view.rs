@@ -41,6 +41,7 @@ pub fn step_condition(state: &State, step: &StepState, now: Stamp) -> StepCondit
         StepStatus::Closed(Closing::Done) => StepCondition::Done,
         StepStatus::Closed(Closing::NotNeeded { .. }) => StepCondition::NotNeeded,
         StepStatus::Closed(Closing::Skipped { .. }) => StepCondition::Skipped,
+        StepStatus::Active if !state.has_its_turn(&step.id) => StepCondition::Blocked,
         StepStatus::Active => active_condition(state, step, now),
     }
 }
@@ -82,12 +83,29 @@ pub fn blocks(state: &State, id: &StepId, now: Stamp) -> Vec<(Option<HostName>, 
         StepStatus::Closed(_) => Vec::new(),
         StepStatus::Locked => vec![(None, locked_reason(state, id))],
         StepStatus::Ready => not_ready(state, step, model).into_iter().map(|why| (None, why)).collect(),
-        StepStatus::Active => step
-            .rows
-            .iter()
-            .flat_map(|row| row_blocks(model, row, now).into_iter().map(|why| (Some(row.host.clone()), why)))
-            .collect(),
+        StepStatus::Active => {
+            let rows = step
+                .rows
+                .iter()
+                .flat_map(|row| row_blocks(model, row, now).into_iter().map(|why| (Some(row.host.clone()), why)));
+            out_of_turn(state, id).map(|why| (None, why)).into_iter().chain(rows).collect()
+        }
     }
+}
+
+/// Why a step that was started does not go on: what an earlier one made true is gone.
+pub(super) fn out_of_turn(state: &State, id: &StepId) -> Option<String> {
+    let current = state.current()?;
+    if &current.id != id {
+        return Some(format!("goes on after {}, which has to be run again", title(state, &current.id)));
+    }
+    let gone = title(state, &state.drifted()?.id);
+    Some(format!("{gone} has to be run again first: it is, once nothing runs and nothing is in doubt"))
+}
+
+fn title(state: &State, id: &StepId) -> String {
+    let title = state.step_model(id).map_or(id.as_str(), |(_, step)| step.title.as_str());
+    format!("\u{201c}{title}\u{201d}")
 }
 
 fn locked_reason(state: &State, id: &StepId) -> String {
@@ -96,8 +114,7 @@ fn locked_reason(state: &State, id: &StepId) -> String {
     }
     match state.current() {
         Some(current) if &current.id != id => {
-            let title = state.step_model(&current.id).map_or(current.id.as_str(), |(_, step)| step.title.as_str());
-            format!("comes after \u{201c}{title}\u{201d}")
+            format!("comes after {}", title(state, &current.id))
         }
         _ => "its turn has not come".to_owned(),
     }

@@ -8,7 +8,7 @@ use crate::{
         model::{Action, Confirm, HostName, LOCAL, Order as RowOrder, Register, Step, StepId, Undo},
     },
     session::{
-        AttemptId, Context, Effect, Event, Evidence, GateOrder, Known, Look, Order, Purpose,
+        AttemptId, Context, Effect, Event, Evidence, Finding, GateOrder, Known, Look, Order, Purpose,
         gate::gate_view,
         state::{Ending, Life, RowStatus, StepStatus, UndoStatus},
         view::not_ready,
@@ -36,6 +36,9 @@ impl Draft {
     }
 
     fn advance_once(&mut self) -> Result<(), Refusal> {
+        if self.state.drifted().is_some() {
+            return self.reopen_drifted();
+        }
         let Some(current) = self.state.current() else { return self.finish() };
         let id = current.id.clone();
         match current.status {
@@ -44,6 +47,19 @@ impl Draft {
             StepStatus::Active => self.active_step(&id),
             StepStatus::Closed(_) => Ok(()),
         }
+    }
+
+    /// An earlier step has to be run again. Nothing more is handed out until what runs is over, what is in
+    /// doubt is settled, and everything that is looked at again is seen. A later step that was started
+    /// stays as it is and goes on once its turn comes again.
+    fn reopen_drifted(&mut self) -> Result<(), Refusal> {
+        let Some(step) = self.state.drifted().map(|step| step.id.clone()) else { return Ok(()) };
+        if !self.state.attempts.is_empty() || !self.state.looking_back.is_empty() {
+            return Ok(());
+        }
+        let gone = self.state.drift.iter().filter(|drift| drift.step == step && drift.finding == Finding::Fails);
+        let why: Vec<_> = gone.map(|drift| format!("on {} it is no longer so: {}", drift.host, drift.seen)).collect();
+        self.emit(Event::StepReopened { step, why: why.join("; ") })
     }
 
     fn finish(&mut self) -> Result<(), Refusal> {
@@ -259,7 +275,9 @@ impl Draft {
             timeout_ms: 0,
         })?;
         let outcome = crate::session::Outcome::Refused { why: why.to_string() };
-        self.emit(Event::AttemptFinished { attempt, outcome, took_ms: 0 })
+        self.emit(Event::AttemptFinished { attempt, outcome, took_ms: 0 })?;
+        self.look_back();
+        Ok(())
     }
 
     /// The newest change that is still there is taken back next, until none is left. The step's guards

@@ -8,7 +8,7 @@ use crate::{
         command::says_something,
         context::member,
         state::{Life, RowStatus, StepStatus, UndoStatus},
-        view::{blocks, not_ready, row_gates},
+        view::{blocks, not_ready, out_of_turn, row_gates},
     },
 };
 
@@ -17,6 +17,9 @@ const ANSWER_BYTES_MAX: usize = 1 << 20;
 
 impl Draft {
     pub(super) fn person(&mut self, command: &Command) -> Result<(), Refusal> {
+        if let Some(why) = self.has_to_wait(command) {
+            return Err(Refusal::NotYet(why));
+        }
         match command {
             Command::Acknowledge { item, shown } => self.acknowledge(item, shown),
             Command::Answer { input, given } => self.answer(input, given),
@@ -202,6 +205,26 @@ impl Draft {
                 vec![host]
             }
         })
+    }
+
+    /// Why a step that was started is not gone on with: an earlier one has to be run again first. What is
+    /// in doubt is settled all the same.
+    fn has_to_wait(&self, command: &Command) -> Option<String> {
+        let (Command::Retry { step: id, .. }
+        | Command::Skip { step: id, .. }
+        | Command::ByHand { step: id, .. }
+        | Command::Override { step: id, .. }) = command
+        else {
+            return None;
+        };
+        let step = self.state.step(id).filter(|step| step.status == StepStatus::Active)?;
+        let wanted = |row: &&crate::session::Row| match command {
+            Command::Retry { host, .. } | Command::ByHand { host: Some(host), .. } => &row.host == host,
+            _ => true,
+        };
+        let settles = matches!(command, Command::Retry { .. } | Command::ByHand { .. });
+        let doubt = step.rows.iter().filter(wanted).any(|row| matches!(row.status, RowStatus::InDoubt { .. }));
+        out_of_turn(&self.state, id).filter(|_| !(settles && doubt))
     }
 
     fn retry(&mut self, id: &StepId, host: &HostName) -> Result<(), Refusal> {

@@ -3,11 +3,8 @@
 
 use super::{Draft, Refusal};
 use crate::{
-    runbook::model::{HostName, LOCAL, StepId},
-    session::{
-        AttemptId, Command, Context, Effect, Event, Finding, Look, Outcome, Purpose, Report,
-        state::{Closing, RowStatus, StepStatus},
-    },
+    runbook::model::{HostName, StepId},
+    session::{AttemptId, Command, Context, Effect, Event, Finding, Look, Outcome, Purpose, Report, state::RowStatus},
 };
 
 /// Longest time for a look whose gate says nothing else, in milliseconds.
@@ -38,10 +35,15 @@ impl Draft {
         };
         let took_ms = self.now.since(attempt.since);
         self.emit(Event::AttemptFinished { attempt: id, outcome: outcome.clone(), took_ms })?;
-        if matches!(outcome, Outcome::InDoubt { .. }) {
-            self.settle_or_look(id)?;
+        match outcome {
+            Outcome::InDoubt { .. } => self.settle_or_look(id),
+            // A guard refuses what an earlier step should have made possible: perhaps that is gone.
+            Outcome::Refused { .. } => {
+                self.look_back();
+                Ok(())
+            }
+            Outcome::Done(_) | Outcome::Failed { .. } | Outcome::Cancelled { .. } => Ok(()),
         }
-        Ok(())
     }
 
     fn looked(&mut self, purpose: &Purpose, report: &Report) -> Result<(), Refusal> {
@@ -88,7 +90,9 @@ impl Draft {
             .step_model(step)
             .and_then(|(_, model)| model.gates.get(gate))
             .map_or(1_000, |gate| gate.every_ms);
-        self.finish_row_if_open(step, host)?;
+        if self.state.has_its_turn(step) {
+            self.finish_row_if_open(step, host)?;
+        }
         self.look_at_gate(step, host, gate, every);
         Ok(())
     }
@@ -136,21 +140,17 @@ impl Draft {
     }
 
     fn looked_back(&mut self, step: &StepId, host: &HostName, gate: usize, report: &Report) -> Result<(), Refusal> {
-        let event = Event::LookedBack {
+        if !self.state.looking_back.contains(&(step.clone(), host.clone(), gate)) {
+            // Asked for before a later resume, or answered already.
+            return Ok(());
+        }
+        self.emit(Event::LookedBack {
             step: step.clone(),
             host: host.clone(),
             gate,
             finding: report.finding,
             seen: report.seen.clone(),
-        };
-        self.emit(event)?;
-        let active = self.state.current().is_some_and(|current| current.status == StepStatus::Active);
-        let done = self.state.step(step).is_some_and(|step| step.status == StepStatus::Closed(Closing::Done));
-        if report.finding == Finding::Fails && !active && done {
-            let why = format!("on {host} it is no longer so: {}", report.seen);
-            self.emit(Event::StepReopened { step: step.clone(), why })?;
-        }
-        Ok(())
+        })
     }
 
     fn resume(&mut self, operator: &str, machine: &str, version: &str, pid: u32) -> Result<(), Refusal> {
@@ -240,26 +240,16 @@ impl Draft {
     }
 
     /// Looks again at what earlier steps made true, where later ones rely on it.
-    fn look_back(&mut self) {
-        let mut looks = Vec::new();
-        for (_, model) in self.state.runbook().steps() {
-            let (Some(until), Some(step)) = (&model.holds_until, self.state.step(&model.id)) else { continue };
-            let relied_on = self.state.step(until).is_some_and(|until| !until.is_closed());
-            if !relied_on || step.status != StepStatus::Closed(Closing::Done) {
-                continue;
-            }
-            for row in &step.rows {
-                for (gate, state) in row.gates.iter().enumerate() {
-                    if state.order.not_needed.is_none() && state.overridden.is_none() {
-                        let purpose = Purpose::StillSo { step: model.id.clone(), host: row.host.clone(), gate };
-                        looks.push((purpose, row.host.clone(), state.order.kind.clone()));
-                    }
-                }
-            }
-        }
+    pub(super) fn look_back(&mut self) {
+        let relied_on = self.state.relied_on_gates();
+        let looks: Vec<_> = relied_on
+            .map(|(step, row, gate, state)| {
+                let purpose = Purpose::StillSo { step: step.id.clone(), host: row.host.clone(), gate };
+                (purpose, row.host.clone(), state.order.kind.clone())
+            })
+            .collect();
         for (purpose, host, kind) in looks {
             let known = self.known_for(&kind);
-            let host = if host.as_str() == LOCAL { HostName::from(LOCAL) } else { host };
             self.effect(Effect::Look(Look { purpose, host, kind, known, after_ms: 0, timeout_ms: LOOK_TIMEOUT_MS }));
         }
     }

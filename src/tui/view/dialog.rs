@@ -420,6 +420,12 @@ fn drift(scene: Scene<'_>, doc: &mut Doc) {
         let say = format!("{number} {} on {}: {}: {}", drift.step, drift.host, drift.say, drift.seen);
         doc.put(None, (&mark, finding_role(drift.finding)), (&say, Role::Plain));
     }
+    for step in scene.world.state.steps.iter().filter(|step| !step.is_closed()) {
+        if let Some(why) = &step.reopened {
+            let say = format!("{} {} has to be run again: {why}", model::number(scene.world.state, &step.id), step.id);
+            doc.put(None, ("! ", Role::Warn), (&say, Role::Plain));
+        }
+    }
 }
 
 fn leave(scene: Scene<'_>, doc: &mut Doc) {

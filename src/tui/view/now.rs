@@ -55,7 +55,7 @@ fn walking(scene: Scene<'_>, doc: &mut Doc) {
         doc.put(None, ("held  ", Role::Warn), ("nothing new is started; p goes on", Role::Warn));
     }
     if !state.drift.is_empty() {
-        let say = format!("{} things are not as they were before the resume; D lists them", state.drift.len());
+        let say = format!("{} things are not as their steps left them; D lists them", state.drift.len());
         doc.put(None, ("drift ", Role::Warn), (&say, Role::Warn));
     }
     let Some((step, _, model)) = model::shown_step(state, scene.ui.viewing.as_ref()) else { return };

@@ -3,12 +3,12 @@
 use firstlight::{
     runbook::{
         Mode,
-        kind::{Aurora, Kind},
+        kind::{Aurora, Kind, Process, Service},
     },
-    session::{Command, Event, Life, State, UndoStatus},
+    session::{Command, Event, Life, Look, Order, Outcome, Report, RowStatus, State, StepStatus, UndoStatus},
 };
 
-use super::sim::{Fine, Sim};
+use super::sim::{Fine, Sim, World, report};
 
 const RUNBOOK: &str = include_str!("../../../runbooks/aurora-restore-from-backup.yaml");
 
@@ -97,4 +97,72 @@ fn broken_off_anywhere_it_ends_the_same_and_destroys_nothing_twice() {
             assert!(harmless || undo || !before.contains(&again), "cut {cut}: {again} ran twice");
         }
     }
+}
+
+/// Schedulers that somebody starts again while nobody watches: whatever must find none refuses, until they
+/// are stopped.
+struct StartedAgain {
+    up: bool,
+    refused: usize,
+}
+
+impl World for StartedAgain {
+    fn attempt(&mut self, order: &Order) -> Outcome {
+        if matches!(order.kind, Kind::Service(Service::Stop(_))) {
+            self.up = false;
+        } else if self.up && order.guards.iter().any(finds_none) {
+            self.refused += 1;
+            return Outcome::Refused { why: "a scheduler runs".to_owned() };
+        }
+        Outcome::Done(report(&order.kind, order.host.as_str()))
+    }
+
+    fn look(&mut self, look: &Look) -> Report {
+        if self.up && finds_none(&look.kind) {
+            return Report::fails("a scheduler runs");
+        }
+        report(&look.kind, look.host.as_str())
+    }
+}
+
+fn finds_none(kind: &Kind) -> bool {
+    matches!(kind, Kind::Process(Process::Absent(_) | Process::AbsentEverywhere { .. }))
+}
+
+/// Breaks the record off wherever something was handed out, has the schedulers run again, resumes: nobody is
+/// ever stuck, and where a step relies on their absence they are stopped again first.
+#[test]
+fn schedulers_that_run_again_after_a_crash_are_stopped_again_and_the_walk_ends() {
+    let mut whole = Sim::new(RUNBOOK, Mode::Recovery, Fine);
+    walk(&mut whole);
+    let handed_out = |event: &Event| matches!(event, Event::AttemptStarted { kind, .. } if !kind.looks());
+    let (mut reopened, mut refused) = (0, 0);
+    for cut in (1..whole.events.len()).filter(|cut| handed_out(&whole.events[cut - 1].1)) {
+        let mut sim = Sim::new(RUNBOOK, Mode::Recovery, StartedAgain { up: true, refused: 0 });
+        sim.events = whole.events.iter().take(cut).cloned().collect();
+        sim.state = State::fold(sim.events.iter().cloned()).unwrap_or_else(|error| panic!("cut {cut}: {error}"));
+        sim.now = sim.state.at;
+        let resume =
+            Command::Resume { operator: "bob".to_owned(), machine: "m".to_owned(), version: "0".to_owned(), pid: 1 };
+        sim.say(&resume).unwrap();
+        let mut rounds = 0;
+        while !sim.state.is_over() {
+            sim.settle(2_000);
+            rounds += 1;
+            assert!(rounds < 200, "cut {cut}: stuck at {:?}, {:?}", sim.current(), sim.state.drift);
+            let Some(step) = sim.state.current().cloned() else { continue };
+            if step.status == StepStatus::Ready {
+                sim.run().unwrap_or_else(|refusal| panic!("cut {cut}: {:?}: {refusal}", sim.current()));
+            } else if let Some(row) = step.rows.iter().find(|row| matches!(row.status, RowStatus::Stopped { .. })) {
+                // Refused: the looks back are on their way, and a person tries again.
+                while sim.answer_one() {}
+                let retry = Command::Retry { step: step.id.clone(), host: row.host.clone() };
+                drop(sim.say(&retry));
+            }
+        }
+        assert_eq!(sim.state.still_changed().count(), 0, "cut {cut}");
+        reopened += usize::from(sim.events.iter().any(|(_, event)| matches!(event, Event::StepReopened { .. })));
+        refused += sim.world.refused;
+    }
+    assert!(reopened > 3 && refused > 0, "{reopened} walks ran a step again, {refused} actions were refused");
 }
