@@ -22,6 +22,8 @@ const NAMES: [&str; 2] = ["Aurora", "TwitterScheduler"];
 const RUNS: [&str; 5] = ["TASK_STAGING", "TASK_STARTING", "TASK_RUNNING", "TASK_KILLING", "TASK_UNREACHABLE"];
 /// Lost tasks that are listed in words.
 const SHOWN: usize = 20;
+/// Ids that become outputs; all of them are in the evidence file.
+const SAMPLE: usize = 200;
 
 pub(super) async fn look(scene: &Scene<'_>, master: &Master) -> Report {
     seen(look_or(scene, master).await)
@@ -81,19 +83,27 @@ async fn look_or(scene: &Scene<'_>, master: &Master) -> Result<Report, String> {
         }
         None => "the master knows no framework of Aurora".to_owned(),
     };
-    let mut outputs = Map::new();
+    let (mut outputs, mut all) = (Map::new(), Map::new());
     let mut details: Vec<String> = by_job.iter().map(|(job, count)| format!("{count} {job}")).collect();
     if let Some(register) = &master.since {
-        let compared = compare(scene, register, &ids)?;
+        let compared = compare(scene, register, &ids).await?;
         words = format!("{words}; {} lost, {} new", compared.lost.len(), compared.new.len());
         details.splice(..0, compared.lost.iter().take(SHOWN).map(|id| format!("lost: {id}")));
         outputs.insert("lost_count".to_owned(), json!(compared.lost.len()));
         outputs.insert("new_count".to_owned(), json!(compared.new.len()));
-        outputs.insert("lost".to_owned(), json!(compared.lost));
-        outputs.insert("new".to_owned(), json!(compared.new));
+        outputs.insert("lost".to_owned(), json!(sample(&compared.lost)));
+        outputs.insert("new".to_owned(), json!(sample(&compared.new)));
+        all.insert("lost".to_owned(), json!(compared.lost));
+        all.insert("new".to_owned(), json!(compared.new));
     }
     outputs.insert("tasks".to_owned(), json!(ids.len()));
-    outputs.insert("ids".to_owned(), json!(ids));
+    outputs.insert("ids".to_owned(), json!(sample(&ids)));
+    all.insert("ids".to_owned(), json!(ids));
+    // A look that only asks whether a scheduler is registered has found nothing that is worth keeping.
+    if master.registered.is_none() || master.since.is_some() {
+        let bytes = serde_json::to_vec(&all).unwrap_or_default();
+        outputs.insert("evidence".to_owned(), scene.keep_as_output("running.json", bytes, &mut details).await);
+    }
     outputs.insert("by_job".to_owned(), json!(by_job));
     outputs
         .insert("framework_id".to_owned(), json!(chosen.map(|framework| member(framework, "id")).unwrap_or_default()));
@@ -119,10 +129,29 @@ struct Compared {
     new: Vec<String>,
 }
 
-fn compare(scene: &Scene<'_>, register: &str, now: &BTreeSet<String>) -> Result<Compared, String> {
+fn sample<'i>(ids: impl IntoIterator<Item = &'i String>) -> Vec<&'i String> {
+    ids.into_iter().take(SAMPLE).collect()
+}
+
+/// The ids of an earlier look: from its evidence file, or from its outputs where they hold all of them.
+async fn ids_of(scene: &Scene<'_>, register: &str) -> Result<BTreeSet<String>, String> {
     let known = scene.known.get(&Register::from(register));
-    let ids = known.and_then(|known| known.values().find_map(|outputs| outputs.get("ids")?.as_array()));
-    let ids = ids.ok_or_else(|| format!("nothing is known of {register} to compare with"))?;
-    let then: BTreeSet<String> = ids.iter().filter_map(|id| id.as_str().map(str::to_owned)).collect();
+    let outputs = known.and_then(|known| known.values().find(|outputs| outputs.get("ids").is_some()));
+    let outputs = outputs.ok_or_else(|| format!("nothing is known of {register} to compare with"))?;
+    let shown = outputs.get("ids").and_then(Value::as_array).cloned().unwrap_or_default();
+    let count = outputs.get("tasks").and_then(Value::as_u64).unwrap_or(shown.len() as u64);
+    let ids = if count == shown.len() as u64 {
+        shown
+    } else {
+        let evidence = outputs.get("evidence").unwrap_or(&Value::Null);
+        let bytes = scene.kept(evidence).await.map_err(|error| format!("the tasks of {register}: {error}"))?;
+        let all: Value = serde_json::from_slice(&bytes).map_err(|error| format!("the tasks of {register}: {error}"))?;
+        all.get("ids").and_then(Value::as_array).cloned().unwrap_or_default()
+    };
+    Ok(ids.iter().filter_map(|id| id.as_str().map(str::to_owned)).collect())
+}
+
+async fn compare(scene: &Scene<'_>, register: &str, now: &BTreeSet<String>) -> Result<Compared, String> {
+    let then = ids_of(scene, register).await?;
     Ok(Compared { lost: then.difference(now).cloned().collect(), new: now.difference(&then).cloned().collect() })
 }

@@ -10,6 +10,7 @@
 mod backups;
 mod command;
 mod ensemble;
+mod evidence;
 mod files;
 mod flags;
 mod flags_file;
@@ -32,6 +33,7 @@ mod web;
 mod world;
 
 pub use crate::hosts::{Stop, Stopper};
+pub use evidence::{Evidence, EvidenceError, Kept, Tag};
 pub use flags_file::{Edited, FlagsFile, FlagsFileError};
 pub use run::{Prediction, attempt, look, predict};
 pub use secrets::Secrets;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    Secrets, Sink, World, backups, command, ensemble, files, flags, http, leader, log_lines, master, pause, port,
+    Secrets, Sink, Tag, World, backups, command, ensemble, files, flags, http, leader, log_lines, master, pause, port,
     process, replica,
     scene::{Acted, Scene, Undone, span},
     scheduler, service,
@@ -13,7 +13,7 @@ use super::{
 use crate::{
     hosts::Stop,
     runbook::{kind::Kind, model::HostName, text::Slot},
-    session::{Finding, Known, Look, Order, Outcome, Report},
+    session::{Finding, Known, Look, Order, Outcome, Purpose, Report},
 };
 
 /// Longest time for one guard, in milliseconds: it is looked at in the same breath as the action.
@@ -70,8 +70,16 @@ async fn guarded(world: &World, order: &Order, sink: &Sink, stop: &Stop) -> Outc
         }
         let until = Instant::now() + Duration::from_millis(order.timeout_ms.min(GUARD_MS_MAX));
         let none = Sink::none();
-        let scene =
-            Scene { world, name: &order.host, host: host.clone(), known: &order.known, sink: &none, stop, until };
+        let scene = Scene {
+            world,
+            name: &order.host,
+            host: host.clone(),
+            known: &order.known,
+            sink: &none,
+            stop,
+            until,
+            tag: None,
+        };
         let report = look_within(&scene, guard).await;
         let (how, why) = match report.finding {
             Finding::Holds => continue,
@@ -84,7 +92,8 @@ async fn guarded(world: &World, order: &Order, sink: &Sink, stop: &Stop) -> Outc
         return Outcome::Cancelled { why: "stopped before it began".to_owned() };
     }
     let until = Instant::now() + Duration::from_millis(order.timeout_ms);
-    let scene = Scene { world, name: &order.host, host, known: &order.known, sink, stop, until };
+    let tag = Some(Tag::Attempt(order.attempt.to_string()));
+    let scene = Scene { world, name: &order.host, host, known: &order.known, sink, stop, until, tag };
     if order.kind.looks() {
         return from_look(&scene, &order.kind).await;
     }
@@ -121,8 +130,17 @@ pub async fn look(world: &World, look: &Look) -> Report {
     };
     let until = Instant::now() + Duration::from_millis(look.timeout_ms);
     let (sink, stop) = (Sink::none(), Stop::never());
-    let scene = Scene { world, name: &look.host, host, known: &look.known, sink: &sink, stop: &stop, until };
+    let tag = tag_of(&look.purpose);
+    let scene = Scene { world, name: &look.host, host, known: &look.known, sink: &sink, stop: &stop, until, tag };
     world.secrets.redact_report(look_within(&scene, &look.kind).await)
+}
+
+/// Only a gate's evidence is kept; the other looks ask whether something is so.
+fn tag_of(purpose: &Purpose) -> Option<Tag> {
+    match purpose {
+        Purpose::Gate { step, host, gate, .. } => Some(Tag::Look(format!("{step}-{host}-g{gate}"))),
+        Purpose::Happened { .. } | Purpose::DidNot { .. } | Purpose::StillSo { .. } => None,
+    }
 }
 
 async fn look_within(scene: &Scene<'_>, kind: &Kind) -> Report {
@@ -146,7 +164,7 @@ pub async fn predict(world: &World, host: &HostName, kind: &Kind, known: &Known)
     }
     let until = Instant::now() + Duration::from_millis(PREDICT_MS_MAX);
     let (sink, stop) = (Sink::none(), Stop::never());
-    let scene = Scene { world, name: host, host: found, known, sink: &sink, stop: &stop, until };
+    let scene = Scene { world, name: host, host: found, known, sink: &sink, stop: &stop, until, tag: None };
     let foreseen = timeout_at(until, foresee(&scene, kind)).await;
     let mut foreseen =
         foreseen.unwrap_or_else(|_| Prediction::new(Finding::Unknown, format!("{}: no answer in time", kind.name())));

@@ -2,14 +2,18 @@
 
 use std::{sync::Arc, time::Duration};
 
+use serde_json::Value;
 use tokio::time::Instant;
 
-use super::{Sink, World};
+use super::{EvidenceError, Kept, Sink, Tag, World};
 use crate::{
     hosts::{Host, HostError, Stop},
     runbook::model::HostName,
     session::{Finding, Known, Outcome, Report},
 };
+
+/// Stands for a file when a defect kept it from being touched.
+const DEFECT: &str = "an evidence file";
 
 /// Everything around one action or look.
 pub(super) struct Scene<'a> {
@@ -20,6 +24,8 @@ pub(super) struct Scene<'a> {
     pub sink: &'a Sink,
     pub stop: &'a Stop,
     pub until: Instant,
+    /// Names what is kept of it; nothing is kept without.
+    pub tag: Option<Tag>,
 }
 
 impl Scene<'_> {
@@ -31,6 +37,43 @@ impl Scene<'_> {
     /// The time that is left, at most `longest`.
     pub fn at_most(&self, longest: Duration) -> Duration {
         self.left().min(longest)
+    }
+
+    /// Keeps something large as a file of the session, without any secret in it.
+    pub async fn keep(&self, name: &str, bytes: Vec<u8>) -> Result<Kept, EvidenceError> {
+        let (Some(evidence), Some(tag)) = (&self.world.evidence, &self.tag) else {
+            return Err(EvidenceError::NoSession);
+        };
+        let bytes = self.world.secrets.redact_bytes(&bytes).unwrap_or(bytes);
+        let (evidence, tag, name) = (evidence.clone(), tag.clone(), name.to_owned());
+        let kept = tokio::task::spawn_blocking(move || evidence.keep(&tag, &name, &bytes)).await;
+        kept.unwrap_or_else(|error| {
+            Err(EvidenceError::Io { doing: "keeping", path: DEFECT.to_owned(), why: error.to_string() })
+        })
+    }
+
+    /// As [`Self::keep`], for a member of an output: null where it could not be kept, which the details then say.
+    pub async fn keep_as_output(&self, name: &str, bytes: Vec<u8>, details: &mut Vec<String>) -> Value {
+        match self.keep(name, bytes).await {
+            Ok(kept) => {
+                details.push(format!("{name}: {} ({} bytes)", kept.path.display(), kept.bytes));
+                kept.to_value()
+            }
+            Err(error) => {
+                details.push(format!("{name}: {error}"));
+                Value::Null
+            }
+        }
+    }
+
+    /// What an earlier action or look kept.
+    pub async fn kept(&self, evidence: &Value) -> Result<Vec<u8>, EvidenceError> {
+        let from = self.world.evidence.clone().ok_or(EvidenceError::NoSession)?;
+        let evidence = evidence.clone();
+        let read = tokio::task::spawn_blocking(move || from.read(&evidence)).await;
+        read.unwrap_or_else(|error| {
+            Err(EvidenceError::Io { doing: "reading", path: DEFECT.to_owned(), why: error.to_string() })
+        })
     }
 }
 

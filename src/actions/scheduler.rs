@@ -4,9 +4,13 @@
 //! is sent twice: a lost answer is in doubt. A commit asks right before how many tasks are staged, and cannot be
 //! stopped once it was sent. Predicts what is staged or stored at that moment.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use super::{
     run::Prediction,
@@ -25,8 +29,10 @@ use crate::{
     session::{Finding, Report},
 };
 
-/// Ids of tasks that become outputs; more would swell the record without being read.
-const IDS_MAX: usize = 20_000;
+/// Ids of tasks that become outputs; all of them are in the evidence file.
+const SAMPLE: usize = 200;
+/// Jobs that are counted one by one in outputs, those with most tasks first.
+const JOBS_MAX: usize = 500;
 /// What a scheduler answers when nothing is staged.
 const NOTHING_STAGED: &str = "No backup loaded.";
 /// An id that no task has: asks whether anything is staged without asking for it.
@@ -81,7 +87,7 @@ pub(super) async fn act(scene: &Scene<'_>, aurora: &Aurora) -> Acted {
         Aurora::Stage { backup, .. } => caller.stage(backup.as_str()).await,
         Aurora::Unload { .. } => caller.unload().await,
         Aurora::DeleteStaged { tasks, .. } => caller.delete(tasks.as_str()).await,
-        Aurora::Commit { tasks, .. } => caller.commit(tasks.as_str()).await,
+        Aurora::Commit { tasks, digest, .. } => caller.commit(tasks.as_str(), digest.as_ref()).await,
         Aurora::Backup { .. } => caller.backup().await,
         Aurora::Staged { .. } | Aurora::Ready { .. } => Err(Undone::Failed("a look is not an action".to_owned())),
     }
@@ -183,7 +189,7 @@ impl Caller<'_> {
         }
     }
 
-    async fn commit(&self, tasks: &str) -> Acted {
+    async fn commit(&self, tasks: &str, digest: Option<&Text>) -> Acted {
         let Ok(wanted) = tasks.trim().parse::<usize>() else {
             return Err(Undone::Refused(format!("{tasks:?} is not a number of tasks; nothing was sent")));
         };
@@ -194,6 +200,11 @@ impl Caller<'_> {
             let why =
                 format!("{} tasks are staged, not the {wanted} that were confirmed; nothing was sent", staged.len());
             return Err(Undone::Refused(why));
+        }
+        if digest.is_some_and(|wanted| wanted.as_str() != digest_of(&staged)) {
+            let why = "as many tasks are staged as were confirmed, but not the same ones: someone else staged \
+                       something; nothing was sent";
+            return Err(Undone::Refused(why.to_owned()));
         }
         self.not_stopped()?;
         self.scene.sink.note(&format!("commitRecovery to {}: sent once", self.client.base_url()));
@@ -215,13 +226,21 @@ impl Caller<'_> {
 
 pub(super) async fn look(scene: &Scene<'_>, aurora: &Aurora) -> Report {
     match aurora {
-        Aurora::Staged { url, cluster, tasks } => seen(staged(scene, url, cluster, tasks.as_ref()).await),
+        Aurora::Staged { url, cluster, tasks, digest } => {
+            seen(staged(scene, url, cluster, tasks.as_ref(), digest.as_ref()).await)
+        }
         Aurora::Ready { url, cluster, tasks } => seen(ready(scene, url, cluster, tasks.as_ref()).await),
         _ => Report::unknown("an action is not a look"),
     }
 }
 
-async fn staged(scene: &Scene<'_>, url: &Text, cluster: &Text, wanted: Option<&Text>) -> Result<Report, String> {
+async fn staged(
+    scene: &Scene<'_>,
+    url: &Text,
+    cluster: &Text,
+    wanted: Option<&Text>,
+    digest: Option<&Text>,
+) -> Result<Report, String> {
     let client = client(scene, url.as_str()).map_err(|error| error.to_string())?;
     let none_wanted = wanted.is_some_and(|text| text.as_str() == "none");
     let answer = match client.query_recovery(&TaskQuery::default()).await {
@@ -232,9 +251,38 @@ async fn staged(scene: &Scene<'_>, url: &Text, cluster: &Text, wanted: Option<&T
         Err(error) => return Err(error.to_string()),
     };
     of_cluster(&answer, cluster)?;
-    let count = answer.value.len();
-    let report = judged(count, wanted, "staged", "staged tasks")?;
-    Ok(report.with_outputs(outputs(&answer.value)))
+    let tasks = &answer.value;
+    let mut report = judged(tasks.len(), wanted, "staged", "staged tasks")?;
+    let mut outputs = outputs(tasks);
+    let ids = digest_of(tasks);
+    if let Some(wanted) = digest
+        && wanted.as_str() != ids
+    {
+        report.finding = Finding::Fails;
+        report.seen = format!("{}; they are not the tasks that were looked at: something else was staged", report.seen);
+    }
+    let mut details = Vec::new();
+    if let Some(members) = outputs.as_object_mut() {
+        members.insert("digest".to_owned(), json!(ids));
+        // A look that only asks whether so many are staged has found nothing that is worth keeping.
+        if wanted.is_none() {
+            let ids: BTreeSet<&str> = tasks.iter().map(ScheduledTask::id).collect();
+            let bytes = serde_json::to_vec(&json!({ "ids": ids })).unwrap_or_default();
+            members.insert("evidence".to_owned(), scene.keep_as_output("staged.json", bytes, &mut details).await);
+        }
+    }
+    Ok(report.with_details(details).with_outputs(outputs))
+}
+
+/// SHA-256 over the ids, sorted, one a line: tells whether two looks saw the same tasks.
+fn digest_of(tasks: &[ScheduledTask]) -> String {
+    let ids: BTreeSet<&str> = tasks.iter().map(ScheduledTask::id).collect();
+    let mut digest = Sha256::new();
+    for id in ids {
+        digest.update(id.as_bytes());
+        digest.update(b"\n");
+    }
+    crate::hosts::hex(&digest.finalize())
 }
 
 /// Compares a number of tasks with what it must be.
@@ -255,9 +303,14 @@ fn outputs(tasks: &[ScheduledTask]) -> Value {
         *by_job.entry(task.job_key().map(|key| key.to_string()).unwrap_or_default()).or_default() += 1;
     }
     let active = tasks.iter().filter(|task| task.status.is_active()).count();
-    let mut ids: Vec<&str> = tasks.iter().map(ScheduledTask::id).take(IDS_MAX).collect();
+    let mut ids: Vec<&str> = tasks.iter().map(ScheduledTask::id).collect();
     ids.sort_unstable();
-    json!({ "tasks": tasks.len(), "active": active, "by_job": by_job, "ids": ids })
+    ids.truncate(SAMPLE);
+    let jobs = by_job.len();
+    let mut largest: Vec<(String, u64)> = by_job.into_iter().collect();
+    largest.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let by_job: BTreeMap<String, u64> = largest.into_iter().take(JOBS_MAX).collect();
+    json!({ "tasks": tasks.len(), "active": active, "jobs": jobs, "by_job": by_job, "ids": ids })
 }
 
 async fn ready(scene: &Scene<'_>, url: &Text, cluster: &Text, wanted: Option<&Text>) -> Result<Report, String> {
@@ -274,9 +327,7 @@ async fn ready(scene: &Scene<'_>, url: &Text, cluster: &Text, wanted: Option<&Te
     let report = judged(tasks.value.len(), wanted, "stored", "tasks in the storage, which is ready")?;
     let mut outputs = outputs(&tasks.value);
     if let Some(members) = outputs.as_object_mut() {
-        let jobs = members.get("by_job").and_then(Value::as_object).map_or(0, serde_json::Map::len);
         members.insert("roles".to_owned(), json!(roles.value.len()));
-        members.insert("jobs".to_owned(), json!(jobs));
         members.remove("ids");
     }
     Ok(report.with_outputs(outputs))
@@ -292,7 +343,7 @@ pub(super) async fn foresee(scene: &Scene<'_>, aurora: &Aurora) -> Prediction {
         Aurora::Backup { .. } => "ask for a backup".to_owned(),
         Aurora::Staged { .. } | Aurora::Ready { .. } => "look".to_owned(),
     };
-    let now = seen(staged(scene, url, cluster, None).await);
+    let now = seen(staged(scene, url, cluster, None, None).await);
     let possible = if now.finding == Finding::Unknown { Finding::Unknown } else { Finding::Holds };
     Prediction::new(possible, format!("would {what} at {url}; now: {}", now.seen))
 }

@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use serde_json::Value;
 
-use super::{Secrets, web};
+use super::{Evidence, Secrets, web};
 use crate::{
     hosts::Hosts,
     inventory::{Inventory, ServiceTemplates},
@@ -24,6 +24,8 @@ pub struct World {
     pub hosts: Hosts,
     /// The secrets of the session.
     pub secrets: Secrets,
+    /// Where large findings go; nowhere without a session.
+    pub evidence: Option<Evidence>,
     pub(super) http: web::Client,
 }
 
@@ -36,7 +38,14 @@ impl World {
     /// The same, where another binary than the running one stands between us and children.
     pub fn with_stub(inventory: Arc<Inventory>, secrets: Secrets, stub: Option<&Path>) -> Self {
         let hosts = Hosts::new(&inventory, stub);
-        Self { inventory, hosts, secrets, http: web::Client::new() }
+        Self { inventory, hosts, secrets, evidence: None, http: web::Client::new() }
+    }
+
+    /// The same, with a place for large findings.
+    #[must_use]
+    pub fn keeping(mut self, evidence: Evidence) -> Self {
+        self.evidence = Some(evidence);
+        self
     }
 
     /// A service's templates.

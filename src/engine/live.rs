@@ -10,7 +10,7 @@ use async_trait::async_trait;
 
 use super::{OutputStore, Perform};
 use crate::{
-    actions::{self, Sink, Stopper, World},
+    actions::{self, Evidence, Sink, Stopper, World},
     hosts::Stop,
     journal::SessionDir,
     session::{Look, Order, Outcome, Report},
@@ -24,9 +24,10 @@ pub struct Live {
 }
 
 impl Live {
-    /// The world of an inventory, with output files in a session's directory.
+    /// The world of an inventory, with output files and evidence in a session's directory.
     pub fn new(world: World, dir: SessionDir) -> Self {
         let (stopper, _) = Stop::pair();
+        let world = world.keeping(Evidence::in_session(dir.path()));
         Self { world, dir, stopper }
     }
 

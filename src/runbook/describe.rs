@@ -238,12 +238,13 @@ fn describe_aurora(aurora: &Aurora) -> String {
         Aurora::DeleteStaged { url, cluster, tasks } => {
             format!("{} deleteRecoveryTasks({tasks}) in {cluster}", api(url))
         }
-        Aurora::Commit { url, cluster, tasks } => {
+        Aurora::Commit { url, cluster, tasks, .. } => {
             format!("{} commitRecovery() in {cluster}, {tasks} tasks staged", api(url))
         }
         Aurora::Backup { url, cluster } => format!("{} performBackup() in {cluster}", api(url)),
-        Aurora::Staged { url, cluster, tasks } => {
-            format!("{} queryRecovery() in {cluster}{}", api(url), tasks_wanted(tasks.as_ref()))
+        Aurora::Staged { url, cluster, tasks, digest } => {
+            let same = if digest.is_some() { ", the same ones" } else { "" };
+            format!("{} queryRecovery() in {cluster}{}{same}", api(url), tasks_wanted(tasks.as_ref()))
         }
         Aurora::Ready { url, cluster, tasks } => {
             format!("{} answers reads in {cluster}{}", api(url), tasks_wanted(tasks.as_ref()))

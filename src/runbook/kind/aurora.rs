@@ -45,6 +45,9 @@ pub enum Aurora {
         cluster: Text,
         /// Tasks that must be staged at that moment; nothing is sent otherwise.
         tasks: Text,
+        /// The `digest` of an earlier look: the staged tasks must be the same ones.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        digest: Option<Text>,
     },
     /// Ask for a backup now. The answer says nothing; the counters and the file do.
     Backup {
@@ -53,7 +56,8 @@ pub enum Aurora {
         /// Cluster name.
         cluster: Text,
     },
-    /// Look: what is staged. Outputs `tasks`, `active`, `by_job`, `ids`.
+    /// Look: what is staged. Outputs `tasks`, `active`, `jobs`, `by_job` (the largest), `ids` (some of them),
+    /// `digest` (over all ids), and `evidence`, the file with all of them, unless a number is asked for.
     Staged {
         /// Base URL.
         url: Text,
@@ -62,6 +66,9 @@ pub enum Aurora {
         /// How many tasks must be staged; `none` if nothing may be.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         tasks: Option<Text>,
+        /// The `digest` of an earlier look: the staged tasks must be the same ones.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        digest: Option<Text>,
     },
     /// Look: the storage answers reads (it is replayed), and what it holds.
     /// Outputs `tasks`, `active`, `by_job`, `roles`, `jobs`.
@@ -210,7 +217,8 @@ pub struct Backup {
     pub max_age: Option<Text>,
 }
 
-/// What the Mesos master knows. Outputs `tasks`, `ids`, `by_job`, `framework_id`, `registered`.
+/// What the Mesos master knows. Outputs `tasks`, `ids` (some of them), `by_job`, `framework_id`, `registered`; and
+/// `evidence`, the file with all ids, unless it is only asked whether a scheduler is registered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Master {
@@ -223,7 +231,7 @@ pub struct Master {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub framework_id: Option<Text>,
     /// The register of an earlier look, to compare with: adds `lost` (ran then, does not run now) and
-    /// `new` to the outputs, as lists of ids, and their counts.
+    /// `new` to the outputs, as lists of some ids, and `lost_count` and `new_count`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<String>,
 }
@@ -256,18 +264,27 @@ impl Aurora {
 
     pub(super) fn texts<'a>(&'a mut self, give: &mut dyn FnMut(Slot<'a>)) {
         match self {
-            Self::Stage { url, cluster, backup: third }
-            | Self::DeleteStaged { url, cluster, tasks: third }
-            | Self::Commit { url, cluster, tasks: third } => {
+            Self::Stage { url, cluster, backup: third } | Self::DeleteStaged { url, cluster, tasks: third } => {
                 give(Slot::Plain(url));
                 give(Slot::Plain(cluster));
                 give(Slot::Plain(third));
+            }
+            Self::Commit { url, cluster, tasks, digest } => {
+                give(Slot::Plain(url));
+                give(Slot::Plain(cluster));
+                give(Slot::Plain(tasks));
+                digest.iter_mut().for_each(|text| give(Slot::Plain(text)));
             }
             Self::Unload { url, cluster } | Self::Backup { url, cluster } => {
                 give(Slot::Plain(url));
                 give(Slot::Plain(cluster));
             }
-            Self::Staged { url, cluster, tasks } | Self::Ready { url, cluster, tasks } => {
+            Self::Staged { url, cluster, tasks, digest } => {
+                give(Slot::Plain(url));
+                give(Slot::Plain(cluster));
+                tasks.iter_mut().chain(digest.iter_mut()).for_each(|text| give(Slot::Plain(text)));
+            }
+            Self::Ready { url, cluster, tasks } => {
                 give(Slot::Plain(url));
                 give(Slot::Plain(cluster));
                 tasks.iter_mut().for_each(|text| give(Slot::Plain(text)));
@@ -289,9 +306,12 @@ impl Aurora {
 
     pub(super) fn did_it_happen(&self) -> Option<Self> {
         match self {
-            Self::Unload { url, cluster } => {
-                Some(Self::Staged { url: url.clone(), cluster: cluster.clone(), tasks: Some(Text::from("none")) })
-            }
+            Self::Unload { url, cluster } => Some(Self::Staged {
+                url: url.clone(),
+                cluster: cluster.clone(),
+                tasks: Some(Text::from("none")),
+                digest: None,
+            }),
             // Whether a lost stage or commit happened shows in the steps that follow them: what is
             // staged, and which snapshot the next leader applied. A single call cannot tell.
             Self::Stage { .. }

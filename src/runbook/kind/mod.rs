@@ -134,11 +134,15 @@ impl Kind {
         match self {
             Self::Command(Command { capture: Capture::Text, .. }) => Some(TEXT),
             Self::Command(Command { capture: Capture::Lines, .. }) => Some(LINES),
-            Self::Aurora(Aurora::Staged { .. }) => Some(&["tasks", "active", "by_job", "ids"]),
+            Self::Aurora(Aurora::Staged { .. }) => {
+                Some(&["tasks", "active", "jobs", "by_job", "ids", "digest", "evidence"])
+            }
             Self::Aurora(Aurora::Ready { .. }) => Some(&["tasks", "active", "by_job", "roles", "jobs"]),
             Self::Leader(_) => Some(&["name", "url", "by_vars", "by_log", "by_zookeeper"]),
             Self::Backups(_) => Some(&["backups"]),
-            Self::Master(Master { since: None, .. }) => Some(&["tasks", "ids", "by_job", "framework_id", "registered"]),
+            Self::Master(Master { since: None, .. }) => {
+                Some(&["tasks", "ids", "by_job", "framework_id", "registered", "evidence"])
+            }
             Self::Verdict(_) => Some(&["decision", "initialize", "reason", "reasons", "missing"]),
             _ => None,
         }
