@@ -54,6 +54,7 @@
 //! | [`hosts`] | how a machine is reached: programs, files, processes | yes |
 //! | [`aurora`] | Thrift codecs, backups, log entries, flags, leader; the API client | client only |
 //! | [`mesos`] | what the Mesos master knows | no |
+//! | [`impact`] | what restoring a backup would do to what runs | no |
 //! | [`replog`] | LevelDB and Mesos's log records, read-only; the verdict | no |
 //! | [`logscan`] | scheduler and Mesos log lines: counts, elections | no |
 //! | [`practice`] | the practice cluster: schedulers, master, damage | yes |
@@ -84,6 +85,7 @@ pub mod engine;
 pub mod exit;
 pub mod headless;
 pub mod hosts;
+pub mod impact;
 pub mod inventory;
 pub mod journal;
 pub mod logscan;

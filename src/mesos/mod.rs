@@ -3,4 +3,5 @@
 //! Types and the reading of `/state` are pure; fetching it is the caller's. Shapes are those of Mesos 0.18 to 1.6. A field
 //! that a release does not have is `None`, never a default.
 
+pub mod names;
 pub mod state;
