@@ -405,7 +405,7 @@ impl Client {
         if response.content_length().is_some_and(|length| length > limit as u64) {
             return Err(too_large());
         }
-        let location = response.headers().get(LOCATION).map(|to| String::from_utf8_lossy(to.as_bytes()).into_owned());
+        let location = response.headers().get(LOCATION).map(|to| start(to.as_bytes()));
         let mut body = Vec::new();
         while let Some(piece) = response.chunk().await.map_err(|error| transport_error(&error, url, Sent::Maybe))? {
             if body.len() + piece.len() > limit {
@@ -500,7 +500,7 @@ fn chain(error: &reqwest::Error) -> String {
     if text.is_empty() { "the request failed".to_owned() } else { text }
 }
 
-/// Start of a body in one line of printable characters: what a server sends is not to be trusted on a terminal.
+/// Start of a body, or of a header, in one line of printable characters: what a server sends is not to be trusted on a terminal.
 fn start(body: &[u8]) -> String {
     let head = body.get(..body.len().min(QUOTED_BYTES_MAX)).unwrap_or_default();
     String::from_utf8_lossy(head)

@@ -48,6 +48,12 @@ impl VarValue {
     }
 }
 
+/// True for what the recorded names are made of.
+fn is_name(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "_-./:".contains(c))
+}
+
 impl fmt::Display for VarValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -165,7 +171,9 @@ impl Vars {
                 continue;
             }
             let (name, value) = line.split_once(' ').unwrap_or((line, ""));
-            if name.is_empty() || name.contains(['<', '>', '{', '}']) {
+            // A later line may go on with a value that holds a line break; the first one tells what page it is.
+            let odd = if values.is_empty() { !is_name(name) } else { name.contains(['<', '>', '{', '}']) };
+            if odd || name.is_empty() {
                 return Err(VarsError::Line { line: index + 1 });
             }
             if values.len() >= VARS_MAX {
