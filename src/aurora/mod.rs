@@ -5,6 +5,7 @@
 pub mod api;
 pub mod brief;
 pub mod client;
+pub mod clusters;
 pub mod flags;
 pub mod leader;
 pub mod log_entry;

@@ -2,6 +2,7 @@
 
 use std::{
     ffi::OsString,
+    io::Read as _,
     path::{Path, PathBuf},
 };
 
@@ -9,6 +10,7 @@ use anyhow::Context as _;
 
 use super::args::EndsWith;
 use crate::{
+    aurora::clusters::{self, ClusterEntry},
     exit::Exit,
     inventory::{Inventory, load_inventory},
     journal::{Sessions, sessions_root},
@@ -68,27 +70,144 @@ pub fn runbook(name: &str) -> anyhow::Result<Found> {
     }
 }
 
-/// The inventory of a cluster: a path, or a name that stands for
-/// `$XDG_CONFIG_HOME/firstlight/NAME.yaml`.
-pub fn inventory(cluster: &str) -> anyhow::Result<(String, Inventory)> {
-    let path = inventory_path(cluster, std::env::var_os("XDG_CONFIG_HOME"), std::env::var_os("HOME"))?;
-    let name = path.display().to_string();
-    let bytes = std::fs::read(&path).with_context(|| format!("reading the inventory of {cluster} from {name}"))?;
-    let inventory = load_inventory(&name, &bytes).map_err(anyhow::Error::new)?;
-    Ok((name, inventory))
+/// A cluster that a command was told of.
+#[derive(Debug, Clone)]
+pub enum ClusterRef {
+    /// One with an inventory.
+    Inventory {
+        /// The file.
+        file: String,
+        /// What it says.
+        inventory: Box<Inventory>,
+    },
+    /// One that only `clusters.json` knows: how its schedulers are reached and no more.
+    Clusters {
+        /// The file.
+        file: String,
+        /// What it says.
+        entry: Box<ClusterEntry>,
+    },
 }
 
-fn inventory_path(cluster: &str, config: Option<OsString>, home: Option<OsString>) -> anyhow::Result<PathBuf> {
-    let is_path =
-        cluster.contains('/') || Path::new(cluster).extension().is_some_and(|end| end == "yaml" || end == "yml");
-    if is_path {
-        return Ok(PathBuf::from(cluster));
+impl ClusterRef {
+    /// The name that every answer is held against.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Inventory { inventory, .. } => &inventory.cluster,
+            Self::Clusters { entry, .. } => &entry.name,
+        }
+    }
+
+    /// The file that says it.
+    pub fn file(&self) -> &str {
+        match self {
+            Self::Inventory { file, .. } | Self::Clusters { file, .. } => file,
+        }
+    }
+}
+
+/// The environment variables that say where clusters are looked for.
+#[derive(Debug, Clone, Default)]
+struct Env {
+    config: Option<OsString>,
+    home: Option<OsString>,
+    aurora_config: Option<OsString>,
+}
+
+impl Env {
+    fn now() -> Self {
+        let var = std::env::var_os;
+        Self { config: var("XDG_CONFIG_HOME"), home: var("HOME"), aurora_config: var("AURORA_CONFIG_ROOT") }
+    }
+}
+
+/// What `--cluster` names: a path of an inventory; else a name that stands for `$XDG_CONFIG_HOME/firstlight/NAME.yaml`; else an entry of the
+/// `clusters.json` files that Aurora's own commands read.
+pub fn cluster(cluster: &str) -> anyhow::Result<ClusterRef> {
+    find_cluster(cluster, Env::now())
+}
+
+fn find_cluster(cluster: &str, env: Env) -> anyhow::Result<ClusterRef> {
+    let mut looked = Vec::new();
+    match inventory_path(cluster, env.config, env.home.clone()) {
+        Some(path) if is_path(cluster) || path.exists() => {
+            let file = path.display().to_string();
+            let bytes =
+                std::fs::read(&path).with_context(|| format!("reading the inventory of {cluster} from {file}"))?;
+            let inventory = Box::new(load_inventory(&file, &bytes).map_err(anyhow::Error::new)?);
+            return Ok(ClusterRef::Inventory { file, inventory });
+        }
+        Some(path) => looked.push(format!("{} is not there", path.display())),
+        None => looked.push("neither XDG_CONFIG_HOME nor HOME is set".to_owned()),
+    }
+    let mut known = Vec::new();
+    let mut found = None;
+    for path in clusters::search_paths(env.aurora_config, env.home) {
+        let file = path.display().to_string();
+        let bytes = match read_at_most(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                looked.push(format!("{file} is not there"));
+                continue;
+            }
+            Err(error) => return Err(anyhow::Error::new(error).context(format!("reading {file}"))),
+        };
+        let parsed = clusters::parse(&bytes);
+        let parsed = parsed.map_err(|error| bad_input(format!("{file} cannot be used: {error}")))?;
+        let nameless = match parsed.nameless {
+            0 => String::new(),
+            count => format!(", and {count} without a name"),
+        };
+        looked.push(format!("{file} has {} clusters{nameless}", parsed.clusters.len()));
+        known.extend(parsed.clusters.keys().cloned());
+        found = parsed.clusters.get(cluster).cloned().map(|entry| (file, Box::new(entry))).or(found);
+    }
+    if let Some((file, entry)) = found {
+        return Ok(ClusterRef::Clusters { file, entry });
+    }
+    let meant = did_you_mean(cluster, known.iter().map(String::as_str))
+        .map_or_else(String::new, |word| format!(" Did you mean {word}?"));
+    let why = format!(
+        "nothing is known of a cluster {cluster}: {}.{meant} An inventory can be named by its path, with a slash or ending in .yaml",
+        looked.join("; ")
+    );
+    Err(bad_input(why))
+}
+
+fn bad_input(why: String) -> anyhow::Error {
+    EndsWith { exit: Exit::BadInput, why }.into()
+}
+
+/// A file, with one byte more than is taken, so that a longer one is known.
+fn read_at_most(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(clusters::CLUSTERS_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The inventory of a cluster, which a session needs: it changes files and services, of which `clusters.json` knows nothing.
+pub fn inventory(cluster: &str) -> anyhow::Result<(String, Inventory)> {
+    match self::cluster(cluster)? {
+        ClusterRef::Inventory { file, inventory } => Ok((file, *inventory)),
+        ClusterRef::Clusters { file, .. } => Err(bad_input(format!(
+            "{cluster} is known only from {file}, which says how its schedulers are reached; this needs an inventory with its hosts, files \
+             and services: write ~/.config/firstlight/{cluster}.yaml (`firstlight schema inventory` prints its schema)"
+        ))),
+    }
+}
+
+fn is_path(cluster: &str) -> bool {
+    cluster.contains('/') || Path::new(cluster).extension().is_some_and(|end| end == "yaml" || end == "yml")
+}
+
+/// Where the inventory is, or would be; none if the environment does not say.
+fn inventory_path(cluster: &str, config: Option<OsString>, home: Option<OsString>) -> Option<PathBuf> {
+    if is_path(cluster) {
+        return Some(PathBuf::from(cluster));
     }
     let config = config.map(PathBuf::from).filter(|path| path.is_absolute());
-    let home = || home.map(|home| PathBuf::from(home).join(".config"));
-    let root =
-        config.or_else(home).context("neither XDG_CONFIG_HOME nor HOME is set; name the inventory by its path")?;
-    Ok(root.join("firstlight").join(format!("{cluster}.yaml")))
+    let root = config.or_else(|| home.map(|home| PathBuf::from(home).join(".config")))?;
+    Some(root.join("firstlight").join(format!("{cluster}.yaml")))
 }
 
 /// Loads a runbook and holds an inventory against what it needs.
@@ -96,4 +215,61 @@ pub fn checked(found: &Found, inventory_name: &str, inventory: &Inventory) -> an
     let runbook = crate::runbook::load_runbook(&found.name, &found.bytes).map_err(anyhow::Error::new)?;
     crate::inventory::check_against(inventory_name, &runbook, inventory).map_err(anyhow::Error::new)?;
     Ok(runbook)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn env(root: &Path) -> Env {
+        let at = |name: &str| Some(root.join(name).into_os_string());
+        Env { config: at("config"), home: at("home"), aurora_config: at("aurora") }
+    }
+
+    fn write(path: &Path, text: &str) {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    const INVENTORY: &str =
+        "format: 1\ncluster: { name: west }\ngroups: { schedulers: { hosts: [{ name: a, reach: local }] } }\n";
+
+    #[test]
+    fn an_inventory_wins_then_the_later_clusters_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        write(
+            &root.join("aurora/clusters.json"),
+            r#"[{"name": "west", "scheduler_uri": "http://site:1"}, {"name": "east", "scheduler_uri": "http://site:2"}]"#,
+        );
+        write(&root.join("home/.aurora/clusters.json"), r#"{"x": {"name": "west", "scheduler_uri": "http://own:1"}}"#);
+        let of = |name: &str| match find_cluster(name, env(root)).unwrap() {
+            ClusterRef::Clusters { entry, .. } => entry.scheduler_uri.unwrap(),
+            ClusterRef::Inventory { file, .. } => file,
+        };
+        assert_eq!(of("west"), "http://own:1");
+        assert_eq!(of("east"), "http://site:2");
+        write(&root.join("config/firstlight/west.yaml"), INVENTORY);
+        assert!(of("west").ends_with("config/firstlight/west.yaml"));
+        assert!(of(&root.join("config/firstlight/west.yaml").display().to_string()).ends_with("west.yaml"));
+        assert_eq!(find_cluster("west", env(root)).unwrap().name(), "west");
+    }
+
+    #[test]
+    fn an_unknown_name_lists_what_was_looked_at() {
+        let dir = tempfile::tempdir().unwrap();
+        write(&dir.path().join("home/.aurora/clusters.json"), r#"[{"name": "west", "zk": "a"}, {}]"#);
+        let error = find_cluster("wset", env(dir.path())).unwrap_err().to_string();
+        for said in [
+            "config/firstlight/wset.yaml is not there",
+            "aurora/clusters.json is not there",
+            "home/.aurora/clusters.json has 1 clusters, and 1 without a name",
+            "Did you mean west?",
+        ] {
+            assert!(error.contains(said), "{error}");
+        }
+        write(&dir.path().join("aurora/clusters.json"), "[{]");
+        let error = find_cluster("west", env(dir.path())).unwrap_err().to_string();
+        assert!(error.contains("aurora/clusters.json cannot be used: it is not JSON"), "{error}");
+    }
 }
