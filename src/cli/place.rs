@@ -259,9 +259,9 @@ mod tests {
     fn an_unknown_name_lists_what_was_looked_at() {
         let dir = tempfile::tempdir().unwrap();
         write(&dir.path().join("home/.aurora/clusters.json"), r#"[{"name": "west", "zk": "a"}, {}]"#);
-        let error = find_cluster("wset", env(dir.path())).unwrap_err().to_string();
+        let error = find_cluster("westt", env(dir.path())).unwrap_err().to_string();
         for said in [
-            "config/firstlight/wset.yaml is not there",
+            "config/firstlight/westt.yaml is not there",
             "aurora/clusters.json is not there",
             "home/.aurora/clusters.json has 1 clusters, and 1 without a name",
             "Did you mean west?",
