@@ -6,10 +6,10 @@ use super::table::TaskTable;
 use crate::{
     aurora::{
         brief::TaskBrief,
-        snapshot::{SnapshotSink, Walked},
+        snapshot::{BriefSink, Walked},
         types::{
             HostAttributes, HostMaintenanceRequest, JobConfiguration, JobUpdateSummary, QuotaConfiguration,
-            ResourceAggregate, ScheduledTask, StoredCronJob, StoredJobUpdateDetails,
+            ResourceAggregate, StoredCronJob, StoredJobUpdateDetails,
         },
         value::Struct,
     },
@@ -86,11 +86,16 @@ impl BackupSide {
         Ok(self)
     }
 
-    /// Reads a whole file.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, SideError> {
+    /// Reads a whole file; its memory does not hold the file's.
+    pub fn read(file: impl std::io::Read) -> Result<Self, SideError> {
         let mut side = Self::default();
-        let walked = crate::aurora::snapshot::walk(bytes, &mut side);
+        let walked = crate::aurora::snapshot::walk_from(file, &mut side);
         side.finished(walked)
+    }
+
+    /// [`BackupSide::read`] of bytes in memory.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, SideError> {
+        Self::read(bytes)
     }
 
     /// Takes a task.
@@ -101,9 +106,9 @@ impl BackupSide {
     }
 }
 
-impl SnapshotSink for BackupSide {
-    fn task(&mut self, task: ScheduledTask) {
-        self.add(&TaskBrief::of(&task));
+impl BriefSink for BackupSide {
+    fn task(&mut self, task: &TaskBrief<'_>) {
+        self.add(task);
     }
 
     fn cron_job(&mut self, job: StoredCronJob) {
