@@ -11,6 +11,7 @@ pub mod leader;
 pub mod log_entry;
 pub mod schema;
 pub mod secret;
+pub mod selection;
 pub mod snapshot;
 pub mod tbinary;
 pub mod tjson;

@@ -11,14 +11,14 @@ use super::{
     kind::Kind,
     locate::{Node, locate},
     model::{
-        Action, Condition, Confirm, Danger, End, Gate, GroupName, GroupNeeds, InDoubt, Item, ItemId, Needs, Order,
-        Phase, PhaseId, Register, Runbook, Step, StepId, Target, Undo,
+        Action, Clock, Condition, Confirm, Danger, End, Gate, GroupName, GroupNeeds, InDoubt, Item, ItemId, Needs,
+        Order, Phase, PhaseId, Register, Runbook, Step, StepId, Target, Undo,
     },
     names,
     problem::{DocPath, Problem, Problems, Seg, Severity, did_you_mean},
     raw::{
-        self, RawCondition, RawConfirm, RawConfirmWord, RawGate, RawItem, RawNeeds, RawPhase, RawProbe, RawRunbook,
-        RawStep, RawTarget, RawUndo, RawValues,
+        self, RawClock, RawCondition, RawConfirm, RawConfirmWord, RawGate, RawItem, RawNeeds, RawPhase, RawProbe,
+        RawRunbook, RawStep, RawTarget, RawUndo, RawValues,
     },
     schema::runbook_schema,
     shape,
@@ -247,6 +247,7 @@ impl<'a> Checker<'a> {
             consequences: self.items(raw.consequences, &root.key("consequences")),
             needs: self.needs(raw.needs, &root.key("needs")),
             inputs: self.inputs(raw.inputs, &root.key("inputs")),
+            clocks: self.clocks(raw.clocks, &root.key("clocks")),
             phases: (raw.phases.into_iter().enumerate())
                 .map(|(at, phase)| self.phase(phase, &root.key("phases").index(at)))
                 .collect(),
@@ -292,6 +293,19 @@ impl<'a> Checker<'a> {
             (GroupName(name), GroupNeeds { vars: needs.vars, hosts_min })
         });
         Needs { cluster: raw.cluster, groups: groups.collect(), services: raw.services }
+    }
+
+    fn clocks(&mut self, raw: Vec<RawClock>, path: &DocPath) -> Vec<Clock> {
+        let ids = raw.iter().enumerate().map(|(at, clock)| (path.index(at).key("id"), clock.id.as_str()));
+        self.unique("clock", ids.collect::<Vec<_>>().into_iter());
+        let clocks = raw.into_iter().enumerate().map(|(at, clock)| {
+            let path = path.index(at);
+            self.id(&clock.id, &path.key("id"));
+            self.plain(&clock.title, &path.key("title"));
+            self.filled(clock.at.as_str(), &path.key("at"));
+            Clock { id: ItemId(clock.id), title: clock.title, at: clock.at, until: clock.until.map(StepId) }
+        });
+        clocks.collect()
     }
 
     fn items(&mut self, raw: Vec<RawItem>, path: &DocPath) -> Vec<Item> {

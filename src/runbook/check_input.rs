@@ -27,12 +27,13 @@ impl Checker<'_> {
     /// Takes what belongs to the type of an input, and reports what is missing and what does not belong.
     fn input_kind(&mut self, raw: &mut RawInput, path: &DocPath) -> InputKind {
         use RawInputType as Type;
-        let keys: [(&str, &[Type], bool, bool); 6] = [
+        let keys: [(&str, &[Type], bool, bool); 7] = [
             ("choices", &[Type::Choice], true, raw.choices.is_some()),
-            ("from", &[Type::Pick], true, raw.from.is_some()),
+            ("from", &[Type::Pick, Type::Rows], true, raw.from.is_some()),
             ("list", &[Type::Pick], true, raw.list.is_some()),
             ("value", &[Type::Pick], true, raw.value.is_some()),
             ("show", &[Type::Pick], false, raw.show.is_some()),
+            ("table", &[Type::Rows], true, raw.table.is_some()),
             ("group", &[Type::Host], true, raw.group.is_some()),
         ];
         for (key, types, required, there) in keys {
@@ -59,6 +60,10 @@ impl Checker<'_> {
                 let from = Register(raw.from.take().unwrap_or_default());
                 InputKind::Pick { from, list: raw.list.take().unwrap_or_default(), value, show }
             }
+            Type::Rows => InputKind::Rows {
+                from: Register(raw.from.take().unwrap_or_default()),
+                table: raw.table.take().unwrap_or_default(),
+            },
             Type::Duration => InputKind::Duration,
             Type::Path => InputKind::Path,
             Type::Host => InputKind::Host(GroupName(raw.group.take().unwrap_or_default())),
@@ -84,7 +89,11 @@ impl Checker<'_> {
             InputKind::Secret => {
                 return self.report(path, "a secret has no default: it would stand in this file", None);
             }
-            InputKind::Text | InputKind::Pick { .. } | InputKind::Path | InputKind::Host(_) => return,
+            InputKind::Text
+            | InputKind::Pick { .. }
+            | InputKind::Rows { .. }
+            | InputKind::Path
+            | InputKind::Host(_) => return,
         };
         if !words.contains(&text) {
             let suggestion = did_you_mean(text, words.iter().copied());

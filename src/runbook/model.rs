@@ -86,8 +86,23 @@ pub struct Runbook {
     pub needs: Needs,
     /// Asked before the first step.
     pub inputs: Vec<Input>,
+    /// Moments to come that are kept in sight.
+    pub clocks: Vec<Clock>,
     /// In order.
     pub phases: Vec<Phase>,
+}
+
+/// A moment to come.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Clock {
+    /// Its id.
+    pub id: ItemId,
+    /// What happens then.
+    pub title: String,
+    /// When, as milliseconds since 1970 UTC, once it is known.
+    pub at: Text,
+    /// Not shown any more when this step is over.
+    pub until: Option<StepId>,
 }
 
 /// What a runbook needs of an inventory; checked before a session is opened.
@@ -327,6 +342,14 @@ pub enum InputKind {
         value: String,
         /// The members that are shown.
         show: Vec<String>,
+    },
+    /// Rows of a table that an earlier step kept as evidence. The answer is text: keys of rows separated by commas, or a
+    /// query over the columns.
+    Rows {
+        /// The register.
+        from: Register,
+        /// The output that names the kept table.
+        table: String,
     },
     /// A time as in `2h`.
     Duration,

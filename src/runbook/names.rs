@@ -125,6 +125,20 @@ impl<'a> Names<'a, '_> {
             );
         }
         self.inputs(&self.runbook.inputs, &root.key("inputs"), &scope);
+        // A clock is shown from the moment that its time is known: it may use what any step finds.
+        let end = self.runbook.steps().count();
+        let last = Scope { step: Some(end), asked: true, ..scope };
+        for (at, clock) in self.runbook.clocks.iter().enumerate() {
+            let path = root.key("clocks").index(at);
+            self.text(&clock.at, &path.key("at"), &last);
+            if let Some(until) = &clock.until
+                && self.runbook.step(until).is_none()
+            {
+                let known = self.runbook.steps().map(|(_, step)| step.id.as_str());
+                let suggestion = did_you_mean(until.as_str(), known);
+                (self.report)(&path.key("until"), format!("there is no step `{until}`"), suggestion);
+            }
+        }
     }
 
     /// Inputs in order: each may use those before it.
@@ -146,19 +160,20 @@ impl<'a> Names<'a, '_> {
             }
             match &input.kind {
                 InputKind::Host(group) => self.group(group, &path.key("group")),
-                InputKind::Pick { from, list, .. } => self.pick(from, list, &path, scope),
+                InputKind::Pick { from, list, .. } => self.pick(from, list, "list", &path, scope),
+                InputKind::Rows { from, table } => self.pick(from, table, "table", &path, scope),
                 _ => {}
             }
         }
     }
 
-    fn pick(&mut self, from: &Register, list: &str, path: &DocPath, scope: &Scope<'a>) {
+    fn pick(&mut self, from: &Register, list: &str, key: &str, path: &DocPath, scope: &Scope<'a>) {
         self.register(from, &path.key("from"), scope);
         if let Some(outputs) = self.outputs_of(from)
             && !outputs.contains(&list)
         {
             let suggestion = did_you_mean(list, outputs);
-            (self.report)(&path.key("list"), format!("`{from}` has no output `{list}`"), suggestion);
+            (self.report)(&path.key(key), format!("`{from}` has no output `{list}`"), suggestion);
         }
     }
 

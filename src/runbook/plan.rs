@@ -260,6 +260,7 @@ impl Planner<'_> {
             InputKind::Text => "text".to_owned(),
             InputKind::Choice(choices) => choices.join(" | "),
             InputKind::Pick { from, list, .. } => format!("one of outputs.{from}.{list}"),
+            InputKind::Rows { from, table } => format!("rows of outputs.{from}.{table}"),
             InputKind::Duration => "a time".to_owned(),
             InputKind::Path => "a path".to_owned(),
             InputKind::Host(group) => format!("a host of {group}"),

@@ -48,8 +48,25 @@ pub struct RawRunbook {
     /// Asked before the first step.
     #[serde(default)]
     pub inputs: Vec<RawInput>,
+    /// Moments to come that the engineer should keep in sight.
+    #[serde(default)]
+    pub clocks: Vec<RawClock>,
     /// The parts of the procedure, in order.
     pub phases: Vec<RawPhase>,
+}
+
+/// A moment to come; the time left until it is shown on every page.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawClock {
+    /// Its id, unique among the clocks.
+    pub id: String,
+    /// What happens then, in a word or two.
+    pub title: String,
+    /// When, as milliseconds since 1970 UTC; as a rule an output of an earlier step. Nothing is shown until it is known.
+    pub at: Text,
+    /// Not shown any more when this step is over.
+    pub until: Option<String>,
 }
 
 /// What the inventory must provide.
@@ -267,6 +284,9 @@ pub enum RawInputType {
     Choice,
     /// One entry of the list `list` that `from` found.
     Pick,
+    /// Rows of the table `table` that `from` kept: their keys, separated by commas, or a query over its columns such as
+    /// `role=www host=h1`.
+    Rows,
     /// A time as in `2h`.
     Duration,
     /// A path.
@@ -293,7 +313,7 @@ pub struct RawInput {
     pub r#type: RawInputType,
     /// For `choice`: the answers.
     pub choices: Option<Vec<String>>,
-    /// For `pick`: the register.
+    /// For `pick` and `rows`: the register.
     pub from: Option<String>,
     /// For `pick`: the output that is the list.
     pub list: Option<String>,
@@ -301,6 +321,8 @@ pub struct RawInput {
     pub value: Option<String>,
     /// For `pick`: the members that are shown.
     pub show: Option<Vec<String>>,
+    /// For `rows`: the output that names the kept table.
+    pub table: Option<String>,
     /// For `host`: the group.
     pub group: Option<String>,
     /// The answer it begins with.

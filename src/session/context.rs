@@ -106,6 +106,7 @@ impl<'a> Context<'a> {
             }
             InputKind::Secret => None,
             InputKind::Text
+            | InputKind::Rows { .. }
             | InputKind::Choice(_)
             | InputKind::Duration
             | InputKind::Path
@@ -127,6 +128,14 @@ impl<'a> Context<'a> {
             .collect();
         entries.sort_by_key(|entry| entry.get("rank").and_then(Value::as_i64).unwrap_or(0));
         entries
+    }
+
+    /// The evidence file (`file`, `path`, `sha256`, `bytes`) whose table an input's rows are chosen from; `None` if it takes
+    /// no rows, or nothing was kept.
+    pub fn table(&self, input: &Input) -> Option<&'a Value> {
+        let InputKind::Rows { from, table } = &input.kind else { return None };
+        let found = self.state.outputs.get(from)?;
+        found.values().find_map(|outputs| outputs.get(table.as_str()).filter(|evidence| evidence.is_object()))
     }
 
     fn input(&self, id: &str, rest: &[&str]) -> Result<Value, LookupError> {

@@ -150,3 +150,27 @@ fn row_blocks(model: &Step, row: &Row, now: Stamp) -> Vec<String> {
         }
     }
 }
+
+/// A moment to come, known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Clock {
+    /// What happens then.
+    pub title: String,
+    /// When, as milliseconds UTC. It may have passed.
+    pub at_ms: i64,
+}
+
+/// The runbook's clocks whose time is known and whose step is not over, in the runbook's order.
+pub fn clocks(state: &State) -> Vec<Clock> {
+    let local = HostName::from(crate::runbook::model::LOCAL);
+    let context = super::Context::new(state, &local);
+    let over = |until: &StepId| state.step(until).is_some_and(StepState::is_closed);
+    let shown =
+        state.runbook().clocks.iter().filter(|clock| !state.is_over() && !clock.until.as_ref().is_some_and(over));
+    shown
+        .filter_map(|clock| {
+            let at_ms = context.text(&clock.at).ok()?.trim().parse().ok()?;
+            Some(Clock { title: clock.title.clone(), at_ms })
+        })
+        .collect()
+}

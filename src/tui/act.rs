@@ -426,7 +426,7 @@ fn open_answer(world: World<'_>, ui: &mut UiState, id: InputId) {
     let local = HostName::from(LOCAL);
     let now = super::view::answer_text(Names::new(world.state, &local).answer(input).as_ref());
     match &input.kind {
-        InputKind::Text | InputKind::Duration | InputKind::Path => {
+        InputKind::Text | InputKind::Rows { .. } | InputKind::Duration | InputKind::Path => {
             let editor = super::editor::Editor::with(&now.unwrap_or_default());
             ui.open(DialogKind::Answer { input: id, editor, masked: false });
         }

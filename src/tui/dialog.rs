@@ -76,6 +76,7 @@ pub fn columns(world: World<'_>, of: &Choose) -> Option<Vec<String>> {
     match &input.kind {
         InputKind::Pick { show, .. } => Some(show.clone()),
         InputKind::Text
+        | InputKind::Rows { .. }
         | InputKind::Choice(_)
         | InputKind::Duration
         | InputKind::Path
@@ -141,7 +142,9 @@ fn answer_choices(world: World<'_>, id: &InputId) -> Vec<Choice> {
             let entries = Names::new(world.state, &local).choices(input);
             table(&entries, value, show)
         }
-        InputKind::Text | InputKind::Duration | InputKind::Path | InputKind::Secret => Vec::new(),
+        InputKind::Text | InputKind::Rows { .. } | InputKind::Duration | InputKind::Path | InputKind::Secret => {
+            Vec::new()
+        }
     }
 }
 

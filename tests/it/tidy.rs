@@ -96,6 +96,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
 /// Files that have no clock, no randomness, no environment and do no I/O, as prefixes of their paths below `src/`.
 const PURE: &[&str] = &[
     "aurora/brief",
+    "aurora/selection",
     "aurora/snapshot",
     "aurora/tbinary",
     "aurora/tjson",

@@ -141,6 +141,7 @@ impl Draft {
                 return Ok(Some(Answer::Picked { value: text.to_owned(), entry }));
             }
             InputKind::Text
+            | InputKind::Rows { .. }
             | InputKind::Choice(_)
             | InputKind::Path
             | InputKind::Host(_)
