@@ -1,14 +1,15 @@
 //! Counts by fate, for everything and for each role, environment and job.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt::Write as _,
-};
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::fate::Fate;
+use crate::mesos::names::{Amount, Full, Names, Sym};
+
+/// Owners that are listed of a role, an environment or a job.
+const OWNERS_MAX: usize = 12;
 
 /// How many tasks have which fate.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -35,10 +36,15 @@ impl FateCounts {
         self.sum(Fate::is_unknown)
     }
 
-    /// Counts one more.
-    pub(super) fn add(&mut self, fate: Fate) {
+    fn add(&mut self, fate: Fate) {
         if let Some(count) = self.0.get_mut(fate.index()) {
             *count += 1;
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        for (count, more) in self.0.iter_mut().zip(other.0) {
+            *count += more;
         }
     }
 
@@ -93,11 +99,15 @@ pub struct Resources {
 }
 
 impl Resources {
-    pub(super) fn add(&mut self, cpus: Option<f64>, ram_mb: Option<f64>, disk_mb: Option<f64>) {
+    fn add(&mut self, (cpus, ram_mb, disk_mb): Amount) {
         let sound = |amount: Option<f64>| amount.filter(|amount| amount.is_finite()).unwrap_or(0.0);
         self.cpus += sound(cpus);
         self.ram_mb += sound(ram_mb);
         self.disk_mb += sound(disk_mb);
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.add((Some(other.cpus), Some(other.ram_mb), Some(other.disk_mb)));
     }
 }
 
@@ -107,8 +117,11 @@ impl Resources {
 pub struct Instances(pub String);
 
 impl Instances {
-    /// Of these numbers.
-    pub fn of(numbers: &BTreeSet<i32>) -> Self {
+    /// Of these numbers, in any order.
+    pub fn of(numbers: &[i32]) -> Self {
+        let mut numbers = numbers.to_vec();
+        numbers.sort_unstable();
+        numbers.dedup();
         let mut text = String::new();
         let mut put = |first: i32, last: i32| {
             let comma = if text.is_empty() { "" } else { "," };
@@ -117,12 +130,12 @@ impl Instances {
         let mut run: Option<(i32, i32)> = None;
         for number in numbers {
             run = match run {
-                Some((first, last)) if last.checked_add(1) == Some(*number) => Some((first, *number)),
+                Some((first, last)) if last.checked_add(1) == Some(number) => Some((first, number)),
                 Some((first, last)) => {
                     put(first, last);
-                    Some((*number, *number))
+                    Some((number, number))
                 }
-                None => Some((*number, *number)),
+                None => Some((number, number)),
             };
         }
         if let Some((first, last)) = run {
@@ -176,5 +189,127 @@ impl JobGroup {
     /// Something happens to a task of it, or nobody knows.
     pub fn is_affected(&self) -> bool {
         self.counts.sum(Fate::is_listed) > 0
+    }
+}
+
+/// What is counted of one job, or of several.
+#[derive(Default)]
+pub(super) struct Totals {
+    pub counts: FateCounts,
+    pub killed_resources: Resources,
+    pub restarted_resources: Resources,
+    instances: BTreeMap<Fate, Vec<i32>>,
+    owners: Vec<Sym>,
+    owners_more: u64,
+    jobs: u64,
+}
+
+impl Totals {
+    /// Adds a job.
+    pub fn merge(&mut self, job: &Self) {
+        self.counts.merge(&job.counts);
+        self.killed_resources.merge(&job.killed_resources);
+        self.restarted_resources.merge(&job.restarted_resources);
+        self.jobs += u64::from(job.counts.sum(|fate| fate != Fate::History) > 0);
+        for owner in &job.owners {
+            self.owner(*owner);
+        }
+        self.owners_more += job.owners_more;
+    }
+
+    fn owner(&mut self, owner: Sym) {
+        if !self.owners.contains(&owner) {
+            if self.owners.len() < OWNERS_MAX {
+                self.owners.push(owner);
+            } else {
+                self.owners_more += 1;
+            }
+        }
+    }
+
+    /// Names of the owners, sorted, and how many are not listed.
+    pub fn owners(&self, tally: &Tally) -> (Vec<String>, u64) {
+        let mut names: Vec<String> = self.owners.iter().map(|owner| tally.owners.get(*owner).to_owned()).collect();
+        names.sort();
+        (names, self.owners_more)
+    }
+
+    pub fn group(&self, name: String, tally: &Tally) -> Group {
+        let (owners, owners_more) = self.owners(tally);
+        Group {
+            name,
+            jobs: self.jobs,
+            counts: self.counts,
+            killed_resources: self.killed_resources,
+            restarted_resources: self.restarted_resources,
+            owners,
+            owners_more,
+        }
+    }
+
+    pub fn job_group(&self, job: &str, tally: &Tally) -> JobGroup {
+        JobGroup {
+            job: job.to_owned(),
+            counts: self.counts,
+            instances: self.instances.iter().map(|(fate, numbers)| (*fate, Instances::of(numbers))).collect(),
+            killed_resources: self.killed_resources,
+            restarted_resources: self.restarted_resources,
+            owners: self.owners(tally).0,
+            owners_by_role: false,
+        }
+    }
+}
+
+/// Counts by job.
+#[derive(Default)]
+pub(super) struct Tally {
+    names: Names,
+    owners: Names,
+    totals: Vec<Totals>,
+}
+
+impl Tally {
+    pub fn add(
+        &mut self,
+        job: &str,
+        fate: Fate,
+        instance: Option<i32>,
+        owner: &str,
+        amount: Amount,
+    ) -> Result<(), Full> {
+        let at = self.names.put(job)?.0.index();
+        if at >= self.totals.len() {
+            self.totals.resize_with(at + 1, Totals::default);
+        }
+        let owner = if owner.is_empty() { None } else { Some(self.owners.put(owner)?.0) };
+        let Some(totals) = self.totals.get_mut(at) else { return Err(Full) };
+        totals.counts.add(fate);
+        if fate.kills() {
+            totals.killed_resources.add(amount);
+        }
+        if matches!(fate, Fate::Restarted | Fate::Replaced | Fate::PartitionedGone) {
+            totals.restarted_resources.add(amount);
+        }
+        if let Some(instance) = instance.filter(|_| fate.is_listed()) {
+            totals.instances.entry(fate).or_default().push(instance);
+        }
+        if let Some(owner) = owner {
+            totals.owner(owner);
+        }
+        Ok(())
+    }
+
+    /// Each job with its counts, in the order in which they were met.
+    pub fn jobs(&self) -> impl Iterator<Item = (&str, &Totals)> {
+        self.names.iter().zip(&self.totals)
+    }
+
+    /// All of them together.
+    pub fn totals(&self) -> Totals {
+        let mut all = Totals::default();
+        for totals in &self.totals {
+            all.merge(totals);
+        }
+        all
     }
 }

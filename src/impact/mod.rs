@@ -16,6 +16,7 @@ mod fate;
 mod framework;
 mod groups;
 mod model;
+mod notes;
 pub mod outcome;
 mod prediction;
 mod reverted;

@@ -163,7 +163,12 @@ impl Tasks {
 
     /// The task with this id.
     pub fn find(&self, id: &str) -> Option<TaskRef<'_>> {
-        self.at(self.ids.find(id)?.index())
+        self.at(self.place(id)?)
+    }
+
+    /// Place of the task with this id.
+    pub fn place(&self, id: &str) -> Option<usize> {
+        Some(self.ids.find(id)?.index())
     }
 
     /// The task at this place.
