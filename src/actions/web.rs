@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use reqwest::{Method, redirect::Policy};
 
+use crate::aurora::client::http_builder;
+
 /// Longest time to connect.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 /// Bytes of a body that are kept.
@@ -57,7 +59,11 @@ impl NoPage {
 
 impl Client {
     pub fn new() -> Self {
-        let built = reqwest::Client::builder()
+        let builder = match http_builder() {
+            Ok(builder) => builder,
+            Err(why) => return Self { inner: Err(format!("cannot set up HTTP: {why}")) },
+        };
+        let built = builder
             .no_proxy()
             .redirect(Policy::none())
             .connect_timeout(CONNECT_MAX)

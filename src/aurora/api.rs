@@ -4,6 +4,7 @@
 
 use super::types::{Response, ResponseCode, TaskQuery};
 use super::value::{Message, Struct, Value};
+use super::version::Feature;
 
 /// Path of the API.
 pub const API_PATH: &str = "/api";
@@ -41,11 +42,31 @@ pub enum Method {
     GetJobSummary,
     /// Tasks without the data of their executors.
     GetTasksWithoutConfigs,
+    /// Tasks, whole.
+    GetTasksStatus,
+    /// Jobs as they would be created.
+    GetJobs,
+    /// Quota of a role and what of it is used.
+    GetQuota,
+    /// Updates of jobs in short. From 0.6.
+    GetJobUpdateSummaries,
+    /// Why tasks wait.
+    GetPendingReason,
+    /// Configurations of a job's tasks.
+    GetConfigSummary,
+    /// Tiers of tasks. From 0.14.
+    GetTierConfigs,
+    /// Maintenance of hosts.
+    MaintenanceStatus,
+    /// Asks the master for every task that the scheduler knows. From 0.16.
+    TriggerExplicitTaskReconciliation,
+    /// Asks the master for every task that it knows; those that the scheduler does not know are killed. From 0.16.
+    TriggerImplicitTaskReconciliation,
 }
 
 impl Method {
     /// Every method.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 21] = [
         Self::StageRecovery,
         Self::QueryRecovery,
         Self::DeleteRecoveryTasks,
@@ -57,6 +78,16 @@ impl Method {
         Self::GetRoleSummary,
         Self::GetJobSummary,
         Self::GetTasksWithoutConfigs,
+        Self::GetTasksStatus,
+        Self::GetJobs,
+        Self::GetQuota,
+        Self::GetJobUpdateSummaries,
+        Self::GetPendingReason,
+        Self::GetConfigSummary,
+        Self::GetTierConfigs,
+        Self::MaintenanceStatus,
+        Self::TriggerExplicitTaskReconciliation,
+        Self::TriggerImplicitTaskReconciliation,
     ];
 
     /// Name in messages.
@@ -73,6 +104,16 @@ impl Method {
             Self::GetRoleSummary => "getRoleSummary",
             Self::GetJobSummary => "getJobSummary",
             Self::GetTasksWithoutConfigs => "getTasksWithoutConfigs",
+            Self::GetTasksStatus => "getTasksStatus",
+            Self::GetJobs => "getJobs",
+            Self::GetQuota => "getQuota",
+            Self::GetJobUpdateSummaries => "getJobUpdateSummaries",
+            Self::GetPendingReason => "getPendingReason",
+            Self::GetConfigSummary => "getConfigSummary",
+            Self::GetTierConfigs => "getTierConfigs",
+            Self::MaintenanceStatus => "maintenanceStatus",
+            Self::TriggerExplicitTaskReconciliation => "triggerExplicitTaskReconciliation",
+            Self::TriggerImplicitTaskReconciliation => "triggerImplicitTaskReconciliation",
         }
     }
 
@@ -84,11 +125,22 @@ impl Method {
     /// Argument that carries the session up to 0.10; `None` for calls that never had one.
     pub const fn session_arg(self) -> Option<i16> {
         match self {
-            Self::StageRecovery | Self::QueryRecovery | Self::DeleteRecoveryTasks => Some(2),
+            Self::StageRecovery | Self::QueryRecovery | Self::DeleteRecoveryTasks | Self::MaintenanceStatus => Some(2),
             Self::CommitRecovery | Self::UnloadRecovery | Self::ListBackups | Self::PerformBackup | Self::Snapshot => {
                 Some(1)
             }
-            Self::GetRoleSummary | Self::GetJobSummary | Self::GetTasksWithoutConfigs => None,
+            Self::GetRoleSummary
+            | Self::GetJobSummary
+            | Self::GetTasksWithoutConfigs
+            | Self::GetTasksStatus
+            | Self::GetJobs
+            | Self::GetQuota
+            | Self::GetJobUpdateSummaries
+            | Self::GetPendingReason
+            | Self::GetConfigSummary
+            | Self::GetTierConfigs
+            | Self::TriggerExplicitTaskReconciliation
+            | Self::TriggerImplicitTaskReconciliation => None,
         }
     }
 
@@ -101,9 +153,34 @@ impl Method {
             | Self::ListBackups
             | Self::GetRoleSummary
             | Self::GetJobSummary
-            | Self::GetTasksWithoutConfigs => true,
+            | Self::GetTasksWithoutConfigs
+            | Self::GetTasksStatus
+            | Self::GetJobs
+            | Self::GetQuota
+            | Self::GetJobUpdateSummaries
+            | Self::GetPendingReason
+            | Self::GetConfigSummary
+            | Self::GetTierConfigs
+            | Self::MaintenanceStatus => true,
             // A repeated stage is answered "already loaded", a repeated commit "no backup loaded": the first answer cannot be told from it.
-            Self::StageRecovery | Self::CommitRecovery | Self::PerformBackup | Self::Snapshot => false,
+            Self::StageRecovery
+            | Self::CommitRecovery
+            | Self::PerformBackup
+            | Self::Snapshot
+            | Self::TriggerExplicitTaskReconciliation
+            | Self::TriggerImplicitTaskReconciliation => false,
+        }
+    }
+
+    /// What a release must have for the call to exist there; `None` for those that every release has.
+    pub const fn needs(self) -> Option<Feature> {
+        match self {
+            Self::GetJobUpdateSummaries => Some(Feature::JobUpdates),
+            Self::GetTierConfigs => Some(Feature::Tiers),
+            Self::TriggerExplicitTaskReconciliation | Self::TriggerImplicitTaskReconciliation => {
+                Some(Feature::ReconciliationCalls)
+            }
+            _ => None,
         }
     }
 

@@ -18,3 +18,4 @@ pub mod tjson;
 pub mod types;
 pub mod value;
 pub mod vars;
+pub mod version;

@@ -3,6 +3,7 @@
 use super::task::{Identity, JobKey, Metadata, Resource, TaskConfig};
 use crate::aurora::schema::{SetOf, thrift_enum, thrift_struct};
 use crate::aurora::value::Struct;
+use std::collections::BTreeMap;
 
 thrift_enum! {
     /// What happens when a cron job is due while its last run still goes on.
@@ -144,6 +145,104 @@ thrift_struct! {
     GetQuotaResult {
         /// The quota.
         1 quota: Option<ResourceAggregate>,
+        /// Used by production jobs on shared hosts.
+        2 prod_shared_consumption: Option<ResourceAggregate>,
+        /// Used by other jobs on shared hosts.
+        3 non_prod_shared_consumption: Option<ResourceAggregate>,
+        /// Used by production jobs on dedicated hosts, from 0.10.
+        4 prod_dedicated_consumption: Option<ResourceAggregate>,
+        /// Used by other jobs on dedicated hosts, from 0.10.
+        5 non_prod_dedicated_consumption: Option<ResourceAggregate>,
+    }
+
+    /// Whole numbers from the first to the last, both included.
+    Range {
+        /// The first.
+        1 first: i32,
+        /// The last.
+        2 last: i32,
+    }
+
+    /// Instances of a job with one configuration.
+    ConfigGroup {
+        /// The configuration.
+        1 config: Option<TaskConfig>,
+        /// Instances one by one, up to 0.11.
+        2 instance_ids: Option<SetOf<i32>>,
+        /// Instances in ranges, from 0.10.
+        3 instances: Option<SetOf<Range>>,
+    }
+
+    /// Configurations that a job's tasks have.
+    ConfigSummary {
+        /// The job.
+        1 key: Option<JobKey>,
+        /// Its configurations.
+        2 groups: Option<SetOf<ConfigGroup>>,
+    }
+
+    /// Why a task waits.
+    PendingReason {
+        /// Its id.
+        1 task_id: String,
+        /// Why, in words.
+        2 reason: Option<String>,
+    }
+
+    /// What a tier means.
+    TierConfig {
+        /// Its name.
+        1 name: String,
+        /// `preemptible`, `revocable` and what they are.
+        2 settings: Option<BTreeMap<String, String>>,
+    }
+
+    /// Answer of getTierConfigs.
+    GetTierConfigResult {
+        /// The tier of a job that names none.
+        1 default_tier_name: Option<String>,
+        /// All tiers.
+        2 tiers: Option<SetOf<TierConfig>>,
+    }
+
+    /// A host and its maintenance.
+    HostStatus {
+        /// The host.
+        1 host: String,
+        /// Maintenance.
+        2 mode: Option<MaintenanceMode>,
+    }
+
+    /// Names of hosts.
+    Hosts {
+        /// The names.
+        1 host_names: SetOf<String>,
+    }
+
+    /// How a reconciliation of known tasks is done.
+    ExplicitReconciliationSettings {
+        /// Tasks that are asked for at once.
+        1 batch_size: Option<i32>,
+    }
+
+    /// Which updates are asked for; unset terms restrict nothing.
+    JobUpdateQuery {
+        /// Id, 0.6 and 0.7.
+        1 update_id: Option<String>,
+        /// Owner.
+        2 role: Option<String>,
+        /// Job.
+        3 job_key: Option<JobKey>,
+        /// Who asked for it.
+        4 user: Option<String>,
+        /// States.
+        5 update_statuses: Option<SetOf<JobUpdateStatus>>,
+        /// Updates to leave out at the start.
+        6 offset: Option<i32>,
+        /// Updates to give at most.
+        7 limit: Option<i32>,
+        /// Name, from 0.8.
+        8 key: Option<JobUpdateKey>,
     }
 
     /// One attribute of a host.
@@ -240,6 +339,13 @@ thrift_struct! {
         2 update_events: Option<Vec<JobUpdateEvent>>,
         /// What happened to single instances.
         3 instance_events: Option<Vec<Struct>>,
+    }
+}
+
+impl JobUpdateQuery {
+    /// Updates that a restored scheduler goes on with by itself, or could.
+    pub fn active() -> Self {
+        Self { update_statuses: Some(SetOf(JobUpdateStatus::ACTIVE.to_vec())), ..Self::default() }
     }
 }
 

@@ -1,6 +1,9 @@
 //! What every call answers with.
 
-use super::job::{GetQuotaResult, JobSummary, JobUpdateSummary, RoleSummary};
+use super::job::{
+    ConfigSummary, GetQuotaResult, GetTierConfigResult, HostStatus, JobConfiguration, JobSummary, JobUpdateSummary,
+    PendingReason, RoleSummary,
+};
 use super::task::ScheduledTask;
 use crate::aurora::schema::{SetOf, Thrift, thrift_enum, thrift_struct};
 use crate::aurora::value::{Struct, Value};
@@ -73,12 +76,20 @@ pub enum ResultMember {
     ListBackups = 6,
     /// `{1: set<ScheduledTask>}`.
     QueryRecovery = 9,
+    /// `{1: set<HostStatus>}`.
+    MaintenanceStatus = 10,
     /// `{1: set<RoleSummary>}`.
     RoleSummary = 17,
     /// `{1: set<JobSummary>}`.
     JobSummary = 18,
+    /// `{1: ConfigSummary}`.
+    ConfigSummary = 20,
+    /// `{1: set<PendingReason>}`.
+    PendingReason = 21,
     /// `{1: list<JobUpdateSummary>}`.
     JobUpdateSummaries = 23,
+    /// See [`GetTierConfigResult`].
+    TierConfig = 27,
 }
 
 impl Response {
@@ -166,5 +177,30 @@ impl Response {
     /// Quota of getQuota.
     pub fn quota(&self) -> Option<GetQuotaResult> {
         self.member(ResultMember::GetQuota).cloned().map(GetQuotaResult::from_struct)
+    }
+
+    /// Jobs of getJobs, in no order: cron jobs as they are kept, others put together from their tasks.
+    pub fn job_configurations(&self) -> Option<Vec<JobConfiguration>> {
+        self.first::<SetOf<_>>(ResultMember::GetJobs).map(|set| set.0)
+    }
+
+    /// Hosts of maintenanceStatus, in no order.
+    pub fn host_statuses(&self) -> Option<Vec<HostStatus>> {
+        self.first::<SetOf<_>>(ResultMember::MaintenanceStatus).map(|set| set.0)
+    }
+
+    /// Configurations of getConfigSummary.
+    pub fn config_summary(&self) -> Option<ConfigSummary> {
+        self.first(ResultMember::ConfigSummary)
+    }
+
+    /// Reasons of getPendingReason, in no order.
+    pub fn pending_reasons(&self) -> Option<Vec<PendingReason>> {
+        self.first::<SetOf<_>>(ResultMember::PendingReason).map(|set| set.0)
+    }
+
+    /// Tiers of getTierConfigs.
+    pub fn tiers(&self) -> Option<GetTierConfigResult> {
+        self.member(ResultMember::TierConfig).cloned().map(GetTierConfigResult::from_struct)
     }
 }

@@ -49,7 +49,8 @@ pub struct Driver {
 impl Driver {
     /// A driver that has not begun.
     pub fn new(core: Rc<Core>) -> Result<Self, PracticeError> {
-        let client = reqwest::Client::builder()
+        let client = crate::aurora::client::http_builder()
+            .map_err(PracticeError::Control)?
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_WAIT)

@@ -73,7 +73,8 @@ impl NativeLog {
         let mut replica = Replica::open(path)?;
         let own = format!("{LOOPBACK}:{port}");
         replica.own = format!("log-replica(1)@{own}");
-        let client = reqwest::Client::builder()
+        let client = crate::aurora::client::http_builder()
+            .map_err(PracticeError::Control)?
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .timeout(PEER_WAIT)

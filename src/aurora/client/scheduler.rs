@@ -8,12 +8,12 @@
 //! Survives slow, silent, closing and babbling servers: connecting, waiting between bytes and the whole call are limited, and so is the body
 //! while it arrives. It decides nothing: whether to call again, and what an outcome opens, is the caller's.
 
-use super::api::{self, BYPASS_HEADER, CONTENT_TYPE_TJSON, Commit, Method};
-use super::secret::Secret;
-use super::tjson;
-use super::types::{JobSummary, Response, ResponseCode, RoleSummary, ScheduledTask, TaskQuery};
-use super::value::{ApplicationException, Message, MessageKind, Struct};
-use super::vars::Vars;
+use crate::aurora::api::{self, BYPASS_HEADER, CONTENT_TYPE_TJSON, Commit, Method};
+use crate::aurora::secret::Secret;
+use crate::aurora::tjson;
+use crate::aurora::types::{JobSummary, Response, ResponseCode, RoleSummary, ScheduledTask, TaskQuery};
+use crate::aurora::value::{ApplicationException, Message, MessageKind, Struct};
+use crate::aurora::vars::Vars;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, LOCATION};
 use reqwest::{StatusCode, Url};
 use std::error::Error as _;
@@ -231,7 +231,9 @@ impl Client {
         if base.scheme() != "http" || base.host_str().is_none() || !base.username().is_empty() {
             return Err(bad("it must be http, with a host and without credentials".to_owned()));
         }
+        let tls = super::tls(false, &super::Trust::Machine).map_err(bad)?;
         let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .no_proxy()
