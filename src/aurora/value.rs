@@ -291,6 +291,12 @@ impl Struct {
         self.get(id).and_then(Value::as_struct)
     }
 
+    /// Struct in the field, taken out; the last one when it is repeated. For what is too large to be copied.
+    pub fn take_rec(self, id: i16) -> Option<Self> {
+        let last = self.fields.into_iter().rev().find(|(field, _)| *field == id);
+        if let Some((_, Value::Struct(fields))) = last { Some(fields) } else { None }
+    }
+
     /// Adds a field at the end.
     #[must_use]
     pub fn with(mut self, id: i16, value: impl Into<Value>) -> Self {

@@ -3,7 +3,7 @@
 
 use crate::aurora_codec::data;
 use firstlight::aurora::api::{Commit, Method, is_backup_name};
-use firstlight::aurora::client::{Client, ClientError, ClientOptions, LeaderHealth, Sent};
+use firstlight::aurora::client::{Client, ClientError, ClientOptions, Credentials, LeaderHealth, Login, Sent};
 use firstlight::aurora::secret::Secret;
 use firstlight::aurora::tjson;
 use firstlight::aurora::types::{ResponseCode, TaskQuery};
@@ -307,7 +307,7 @@ fn what_would_destroy_is_refused_before_it_is_sent() {
     });
     assert!(server.requests().is_empty());
     assert!(is_backup_name("scheduler-backup-2026-11-22-16-04"));
-    for url in ["https://h:1", "h:8081", "http://u:p@h:1", "ftp://h"] {
+    for url in ["h:8081", "https://u@h:1", "http://u:p@h:1", "ftp://h"] {
         assert!(matches!(Client::new(url, quick()), Err(ClientError::BadUrl { .. })), "{url}");
     }
 }
@@ -316,7 +316,7 @@ fn what_would_destroy_is_refused_before_it_is_sent() {
 fn credentials_are_sent_and_not_shown() {
     let server = Server::recorded(&["401-basic-root-listBackups.json"]);
     let options = ClientOptions {
-        basic_auth: Some(("root".to_owned(), Secret::new("hunter2".to_owned()))),
+        credentials: Credentials::Basic(Login { user: "root".to_owned(), password: Secret::new("hunter2".to_owned()) }),
         legacy_session: false,
         ..quick()
     };

@@ -327,14 +327,14 @@ impl TaskQuery {
     }
 
     /// True when some server would take the query for "everything": no term is set, or every set term is one that some release
-    /// treats as absent (a blank text, an empty set, an owner without a role), or only offset and limit are set.
+    /// treats as absent (a blank text, an empty set, an owner without a role), or only offset and limit are set. `slave_host` is no term: from
+    /// 0.5 on it is stepped over.
     pub fn is_empty(&self) -> bool {
         let blank = |text: &Option<String>| text.as_deref().is_none_or(|text| text.trim().is_empty());
         let terms = [
             blank(&self.job_name),
             none_in(self.task_ids.as_ref()),
             none_in(self.statuses.as_ref()),
-            blank(&self.slave_host),
             none_in(self.instance_ids.as_ref()),
             self.owner.as_ref().is_none_or(|owner| blank(&owner.role)),
             blank(&self.environment),
@@ -345,13 +345,17 @@ impl TaskQuery {
         terms.into_iter().all(|absent| absent)
     }
 
-    /// True when a term is set but holds nothing. Releases differ in what that means (nothing, or everything), so no call that changes
+    /// True when a term is set but holds nothing: an empty set, a blank text. Releases differ in what that means (nothing, or everything), so no call that changes
     /// state may carry one, even beside a term that restricts.
     pub fn has_empty_set(&self) -> bool {
         fn hollow<T>(set: Option<&SetOf<T>>) -> bool {
             set.is_some_and(|set| set.is_empty())
         }
-        hollow(self.task_ids.as_ref())
+        let blank = |text: Option<&String>| text.is_some_and(|text| text.trim().is_empty());
+        let owner_role = self.owner.as_ref().and_then(|owner| owner.role.as_ref());
+        let texts = [self.job_name.as_ref(), self.environment.as_ref(), self.role.as_ref(), owner_role];
+        texts.into_iter().any(blank)
+            || hollow(self.task_ids.as_ref())
             || hollow(self.statuses.as_ref())
             || hollow(self.instance_ids.as_ref())
             || hollow(self.slave_hosts.as_ref())
