@@ -13,6 +13,7 @@ mod aurora_client;
 mod aurora_codec;
 mod aurora_judge;
 mod e2e;
+mod fuzz_corpus;
 mod hostile;
 mod journal;
 mod logscan;
