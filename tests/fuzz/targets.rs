@@ -8,9 +8,20 @@ use std::{collections::BTreeMap, io::Read, path::Path};
 
 use firstlight::{
     aurora::{
+        brief::TaskBrief,
         clusters, log_entry,
         log_entry::{LogEntry, Reassembler},
-        snapshot, tbinary, tjson,
+        selection::Selection,
+        snapshot,
+        snapshot::BriefSink,
+        tbinary,
+        tbinary::Reader,
+        tjson,
+        types::{
+            HostAttributes, HostMaintenanceRequest, QuotaConfiguration, ScheduledTask, StoredCronJob,
+            StoredJobUpdateDetails,
+        },
+        value::Struct,
         vars::Vars,
     },
     inventory::load_inventory,
@@ -43,6 +54,7 @@ pub const TARGETS: &[Target] = &[
     ("leveldb_manifest", leveldb_manifest),
     ("record", record),
     ("log_lines", log_lines),
+    ("selection", selection),
 ];
 
 /// Hands out a byte or two at a time, as a slow disk or line does.
@@ -55,16 +67,80 @@ impl Read for Slow<'_> {
     }
 }
 
+/// Everything that a walk hands over, in words.
+#[derive(Default)]
+struct Told {
+    tasks: Vec<String>,
+    others: BTreeMap<&'static str, Vec<String>>,
+}
+
+impl Told {
+    fn other(&mut self, kind: &'static str, what: &impl std::fmt::Debug) {
+        self.others.entry(kind).or_default().push(format!("{what:?}"));
+    }
+}
+
+impl BriefSink for Told {
+    fn task(&mut self, task: &TaskBrief<'_>) {
+        self.tasks.push(format!("{task:?}"));
+    }
+    fn cron_job(&mut self, job: StoredCronJob) {
+        self.other("cron", &job);
+    }
+    fn quota(&mut self, quota: QuotaConfiguration) {
+        self.other("quota", &quota);
+    }
+    fn host(&mut self, host: HostAttributes) {
+        self.other("host", &host);
+    }
+    fn job_update(&mut self, update: StoredJobUpdateDetails) {
+        self.other("update", &update);
+    }
+    fn lock(&mut self, lock: Struct) {
+        self.other("lock", &lock);
+    }
+    fn maintenance_request(&mut self, request: HostMaintenanceRequest) {
+        self.other("maintenance", &request);
+    }
+}
+
+/// The reader of streams against the decoder of whole structs, and against itself on a slow stream.
 fn snapshot(bytes: &[u8]) {
     let summary = snapshot::read_backup(bytes);
-    drop(snapshot::list_tasks(bytes));
-    let Ok(whole) = snapshot::decode_snapshot(bytes) else {
+    assert_eq!(snapshot::read_backup_from(Slow(bytes)), summary);
+    let mut told = Told::default();
+    let walked = snapshot::walk_from(bytes, &mut told);
+    assert_eq!(snapshot::list_tasks(bytes).is_ok(), walked.error.is_none());
+    let mut reader = Reader::new(bytes);
+    let (Ok(fields), Ok(whole)) = (reader.structure(), snapshot::decode_snapshot(bytes)) else {
+        assert!(walked.error.is_some(), "the walk finds no error in what does not decode");
         assert!(!summary.is_fit(), "a backup that does not decode is fit");
         return;
     };
+    assert_eq!(walked.error, None, "{fields:?}");
+    assert_eq!(walked.end, reader.offset() as u64);
     let encoded = snapshot::encode_snapshot(&whole);
     let again = snapshot::decode_snapshot(&encoded).unwrap();
     assert_eq!(snapshot::encode_snapshot(&again), encoded);
+    let mut ids: Vec<i16> = fields.fields.iter().map(|(id, _)| *id).collect();
+    ids.sort_unstable();
+    if ids.windows(2).any(|pair| pair[0] == pair[1]) {
+        // A field that is there twice: the struct holds one of them, the walk hands over both.
+        return;
+    }
+    let tasks = whole.tasks.iter().flat_map(|set| &set.0).map(|task| format!("{:?}", TaskBrief::of(task)));
+    assert_eq!(told.tasks, tasks.collect::<Vec<_>>());
+    let mut wanted = Told::default();
+    whole.cron_jobs.iter().flat_map(|set| &set.0).for_each(|one| wanted.other("cron", one));
+    whole.quotas.iter().flat_map(|set| &set.0).for_each(|one| wanted.other("quota", one));
+    whole.host_attributes.iter().flat_map(|set| &set.0).for_each(|one| wanted.other("host", one));
+    whole.job_updates.iter().flat_map(|set| &set.0).for_each(|one| wanted.other("update", one));
+    for kind in ["cron", "quota", "host", "update"] {
+        assert_eq!(told.others.get(kind), wanted.others.get(kind), "{kind}");
+    }
+    let count = |all: Option<&Vec<String>>| all.map_or(0, Vec::len) as u64;
+    assert_eq!(summary.counts.tasks, told.tasks.len() as u64);
+    assert_eq!(summary.counts.cron_jobs, count(told.others.get("cron")));
 }
 
 fn tjson(bytes: &[u8]) {
@@ -369,4 +445,10 @@ fn log_lines(bytes: &[u8]) {
     assert!(scan.matched <= scan.lines);
     drop(scan.diagnoses());
     let _ = scan.leadership(0);
+}
+
+fn selection(bytes: &[u8]) {
+    let Ok(selection) = Selection::parse(&String::from_utf8_lossy(bytes)) else { return };
+    // Nothing is meant by a selection that says nothing.
+    assert!(!selection.fits(&ScheduledTask::default()) || String::from_utf8_lossy(bytes).contains('='));
 }
