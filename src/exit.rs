@@ -27,11 +27,17 @@ pub enum Exit {
     Abandoned,
     /// Left before the end; the session can be resumed.
     Left,
+    /// A backup can be read and must not be restored.
+    Unfit,
+    /// A backup cannot be read to its end.
+    Unreadable,
+    /// Two things that were compared differ.
+    Differs,
 }
 
 impl Exit {
     /// Every code, in order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::Done,
         Self::Defect,
         Self::Usage,
@@ -44,6 +50,9 @@ impl Exit {
         Self::EndedEarly,
         Self::Abandoned,
         Self::Left,
+        Self::Unfit,
+        Self::Unreadable,
+        Self::Differs,
     ];
 
     /// The number.
@@ -61,6 +70,9 @@ impl Exit {
             Self::EndedEarly => 9,
             Self::Abandoned => 10,
             Self::Left => 11,
+            Self::Unfit => 12,
+            Self::Unreadable => 13,
+            Self::Differs => 14,
         }
     }
 
@@ -79,6 +91,9 @@ impl Exit {
             Self::EndedEarly => "the procedure ended early, by decision",
             Self::Abandoned => "the session was abandoned and what it changed was put back",
             Self::Left => "left before the end; the session can be resumed",
+            Self::Unfit => "a backup can be read and must not be restored",
+            Self::Unreadable => "a backup cannot be read to its end: cut off, no backup, missing, no permission",
+            Self::Differs => "what was compared differs",
         }
     }
 

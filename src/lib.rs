@@ -53,6 +53,7 @@
 //! | [`actions`] | one file for each kind: what it does, what it predicts | yes |
 //! | [`hosts`] | how a machine is reached: programs, files, processes | yes |
 //! | [`aurora`] | Thrift codecs, backups, log entries, flags, leader; the API client | client only |
+//! | [`backups`] | what is said of backup files: reports, lists, differences | no |
 //! | [`mesos`] | what the Mesos master knows | no |
 //! | [`impact`] | what restoring a backup would do to what runs | no |
 //! | [`replog`] | LevelDB and Mesos's log records, read-only; the verdict | no |
@@ -80,6 +81,7 @@
 
 pub mod actions;
 pub mod aurora;
+pub mod backups;
 pub mod cli;
 pub mod engine;
 pub mod exit;

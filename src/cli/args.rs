@@ -5,6 +5,7 @@ use std::{io::Write as _, path::PathBuf, process::ExitCode};
 use clap::{Parser, Subcommand};
 
 use super::{
+    backup::{self, BackupCommand},
     drill::{self, Walk},
     files::{self, PlanAs, SchemaOf},
     headless::{self, Asked},
@@ -110,6 +111,13 @@ enum Command {
         #[arg(long)]
         digest: bool,
     },
+    /// Look at backups: what is in them, whether they may be restored, what differs.
+    #[command(after_help = backup::after_help())]
+    Backup {
+        /// What to do.
+        #[command(subcommand)]
+        command: BackupCommand,
+    },
     /// Check runbooks: their shape, their names, their safety.
     Lint {
         /// Embedded runbooks, or paths.
@@ -210,7 +218,8 @@ fn exit_of(error: &anyhow::Error) -> Exit {
     }
 }
 
-fn print(text: &str) -> anyhow::Result<()> {
+/// Writes to standard output.
+pub(super) fn print(text: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         // `firstlight plan | head` is no error.
@@ -250,6 +259,7 @@ fn dispatch(command: Option<Command>) -> anyhow::Result<u8> {
             print(&files::print_plan(&runbook, cluster.as_deref(), mode, how)?)?;
             Exit::Done
         }
+        Some(Command::Backup { command }) => backup::run(command)?,
         Some(Command::Lint { files: names }) => {
             let (text, exit) = files::lint(&names)?;
             print(&text)?;

@@ -1,6 +1,7 @@
 //! One file for each subcommand: arguments in, calls of the library, an exit code out.
 
 mod args;
+mod backup;
 mod drill;
 mod files;
 mod headless;

@@ -18,6 +18,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("logscan", &["replog"]),
     ("mesos", &["aurora"]),
     ("impact", &["aurora", "mesos"]),
+    ("backups", &["aurora"]),
     ("table", &[]),
     ("exit", &[]),
     // `judge` turns what replicas and logs say into findings of the session.
@@ -31,6 +32,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         "actions",
         &[
             "aurora",
+            "backups",
             "engine",
             "hosts",
             "impact",
@@ -55,6 +57,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         &[
             "actions",
             "aurora",
+            "backups",
             "engine",
             "exit",
             "headless",
@@ -101,6 +104,7 @@ const PURE: &[&str] = &[
     "aurora/tbinary",
     "aurora/tjson",
     "aurora/types",
+    "backups/",
     "exit.rs",
     "impact/",
     "inventory/",

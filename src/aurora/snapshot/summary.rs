@@ -188,6 +188,8 @@ pub enum ProblemCode {
     StoredJobs,
     /// More tasks than ids are compared for.
     DuplicatesNotSought,
+    /// The name is that of a file that was never finished. Only whoever knows the name finds it.
+    NeverFinished,
 }
 
 /// One thing found.
