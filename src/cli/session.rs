@@ -158,7 +158,7 @@ async fn serve_on(sessions: &Sessions, ready: Ready, front: Front) -> anyhow::Re
         handle.ask(resume).await?;
     }
     let exit = match front {
-        Front::Wizard => wizard::run(handle.clone(), world.as_ref(), &secrets, resumed, &report_path(&dir)).await?,
+        Front::Wizard => wizard::run(handle.clone(), world.as_ref(), &secrets, resumed, &dir).await?,
         Front::Headless { answers, json } => headless_front(handle.clone(), world.as_ref(), &answers, json).await,
     };
     write_report(sessions, &id, &dir);

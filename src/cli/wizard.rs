@@ -1,17 +1,19 @@
 //! Puts the wizard before a session: its own thread, the signals, the way out.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use tokio::sync::oneshot;
 
-use super::session::{finish_what_runs, signalled};
+use super::session::{finish_what_runs, report_path, signalled};
 use crate::{
-    actions::Secrets,
+    actions::{Evidence, Secrets},
     engine::{Handle, Perform, system_clock},
     exit::Exit,
     headless::ended_exit,
+    journal::SessionDir,
     session::Command,
+    table,
     tui::{self, TuiEnd, TuiOptions},
 };
 
@@ -21,10 +23,10 @@ pub async fn run(
     world: Option<&Arc<dyn Perform>>,
     secrets: &Secrets,
     resumed: bool,
-    report: &Path,
+    dir: &SessionDir,
 ) -> anyhow::Result<Exit> {
     let (remote, wakes) = tui::remote();
-    let options = options(&handle, wakes, secrets, resumed, report);
+    let options = options(&handle, wakes, secrets, resumed, dir);
     let (ended, end) = oneshot::channel();
     let views = handle.clone();
     std::thread::Builder::new()
@@ -54,7 +56,7 @@ pub async fn run(
     }
 }
 
-fn options(handle: &Handle, wakes: tui::Wakes, secrets: &Secrets, resumed: bool, report: &Path) -> TuiOptions {
+fn options(handle: &Handle, wakes: tui::Wakes, secrets: &Secrets, resumed: bool, dir: &SessionDir) -> TuiOptions {
     let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let snapshot = handle.snapshots.borrow();
     let inventory = snapshot.state.inventory();
@@ -71,10 +73,22 @@ fn options(handle: &Handle, wakes: tui::Wakes, secrets: &Secrets, resumed: bool,
             Some(speed) => format!("{}x", speed.strip_suffix(".0").unwrap_or(&speed)),
             None => "practice".to_owned(),
         }),
-        report: Some(report.display().to_string()),
+        report: Some(report_path(dir).display().to_string()),
+        open_table: Some(open_table(dir)),
         keep_secret: Some(Box::new(move |input, secret| secrets.put(input.clone(), secret))),
         ..TuiOptions::new(system_clock, wakes)
     }
+}
+
+/// Reads tables among the evidence of a session.
+fn open_table(dir: &SessionDir) -> tui::OpenTable {
+    let evidence = Evidence::in_session(dir.path());
+    let place = dir.path().to_owned();
+    Arc::new(move |value| {
+        let bytes = evidence.read(value).map_err(|error| error.to_string())?;
+        let file = value.get("file").and_then(serde_json::Value::as_str).unwrap_or_default();
+        table::read(&mut bytes.as_slice()).map_err(|error| format!("{}: {error}", place.join(file).display()))
+    })
 }
 
 /// True if the terminal is set up for UTF-8, by the usual order of variables.

@@ -7,9 +7,10 @@ use crossterm::event::{KeyEvent, KeyEventKind};
 
 use super::{
     dialog,
+    kept::{self, Kept},
     keymap::{self, Context, Intent},
     model::{self, Item},
-    search,
+    rows, search,
     select::{items, scroll, select, selected},
     text,
     ui::{Choose, DialogKind, OutputUi, Say, UiState, page_context},
@@ -46,6 +47,8 @@ pub enum Do {
     Secret(InputId, String),
     /// Send a text to the terminal's clipboard.
     Copy(String),
+    /// Read a table; it comes back under this number.
+    Load(u64, Kept),
     /// Draw everything anew.
     Redraw,
     /// Suspend the process.
@@ -82,6 +85,9 @@ pub fn key(world: World<'_>, ui: &mut UiState, pressed: Pressed) -> Vec<Do> {
     if ui.dialog.is_some() {
         return dialog::key(world, ui, pressed, meant);
     }
+    if ui.table.as_ref().is_some_and(|table| table.open) {
+        return rows::key(world, ui, pressed, meant);
+    }
     let Some(meant) = meant else { return Vec::new() };
     intent(world, ui, meant)
 }
@@ -89,7 +95,12 @@ pub fn key(world: World<'_>, ui: &mut UiState, pressed: Pressed) -> Vec<Do> {
 /// Takes a paste.
 pub fn paste(ui: &mut UiState, pasted: &str) {
     ui.message = None;
-    let Some(dialog) = &mut ui.dialog else { return };
+    let Some(dialog) = &mut ui.dialog else {
+        if let Some(table) = ui.table.as_mut().filter(|table| table.open) {
+            rows::paste(table, pasted);
+        }
+        return;
+    };
     if dialog.refuses_paste() {
         dialog.refusal = Some(text::NO_PASTE.to_owned());
         return;
@@ -104,7 +115,12 @@ pub fn paste(ui: &mut UiState, pasted: &str) {
 pub fn answered(ui: &mut UiState, ask: u64, answer: Result<u64, Refusal>) {
     let waits = ui.dialog.as_ref().is_some_and(|dialog| dialog.waiting == Some(ask));
     match answer {
-        Ok(_) if waits => ui.dialog = None,
+        Ok(_) if waits => {
+            let taken = matches!(ui.dialog.take().map(|dialog| dialog.kind), Some(DialogKind::Take { .. }));
+            if taken {
+                ui.table = None;
+            }
+        }
         Ok(_) => {}
         Err(refusal) if waits => {
             if let Some(dialog) = &mut ui.dialog {
@@ -154,13 +170,14 @@ pub fn intent(world: World<'_>, ui: &mut UiState, meant: Intent) -> Vec<Do> {
         Intent::Help => ui.open(DialogKind::Help),
         Intent::Note => say(ui, Say::Note),
         Intent::Evidence => evidence(world, ui),
+        Intent::OpenTable => return rows::open_any(world, ui),
         Intent::UndoList => undo_list(world, ui),
         Intent::Drift if world.state.drift.is_empty() => ui.message = Some(text::NO_DRIFT.to_owned()),
         Intent::Drift => ui.open(DialogKind::Drift),
         Intent::Copy => return copy(world, ui),
         Intent::Leave => return leave(world, ui),
         Intent::Run => return run(world, ui),
-        Intent::Act => act(world, ui),
+        Intent::Act => return act(world, ui),
         Intent::Acknowledge => return acknowledge(world, ui),
         Intent::Override => choose_gate(world, ui),
         Intent::ByHand => by_hand(world, ui),
@@ -184,7 +201,21 @@ pub fn intent(world: World<'_>, ui: &mut UiState, meant: Intent) -> Vec<Do> {
         | Intent::Interrupt
         | Intent::Submit
         | Intent::Close
-        | Intent::NextField => {}
+        | Intent::NextField
+        | Intent::Filter
+        | Intent::Mark
+        | Intent::MarkRange
+        | Intent::MarkShown
+        | Intent::Invert
+        | Intent::Unmark
+        | Intent::SortNext
+        | Intent::SortBack
+        | Intent::Group
+        | Intent::Details
+        | Intent::Take
+        | Intent::ColumnsRight
+        | Intent::ColumnsLeft
+        | Intent::StepOut => {}
     }
     Vec::new()
 }
@@ -228,6 +259,7 @@ pub fn is_useful(world: World<'_>, ui: &UiState, meant: Intent) -> bool {
         Intent::CurrentStep => ui.viewing.is_some(),
         Intent::UndoList => !state.undo.is_empty(),
         Intent::Search | Intent::Output => !world.output.is_empty(),
+        Intent::OpenTable => kept::any_table(state),
         Intent::Hold | Intent::Abandon => context == Context::Walk,
         Intent::Note
         | Intent::NextItem
@@ -250,7 +282,21 @@ pub fn is_useful(world: World<'_>, ui: &UiState, meant: Intent) -> bool {
         | Intent::Interrupt
         | Intent::Submit
         | Intent::Close
-        | Intent::NextField => true,
+        | Intent::NextField
+        | Intent::Filter
+        | Intent::Mark
+        | Intent::MarkRange
+        | Intent::MarkShown
+        | Intent::Invert
+        | Intent::Unmark
+        | Intent::SortNext
+        | Intent::SortBack
+        | Intent::Group
+        | Intent::Details
+        | Intent::Take
+        | Intent::ColumnsRight
+        | Intent::ColumnsLeft
+        | Intent::StepOut => true,
     }
 }
 
@@ -411,14 +457,19 @@ fn run(world: World<'_>, ui: &mut UiState) -> Vec<Do> {
     Vec::new()
 }
 
-fn act(world: World<'_>, ui: &mut UiState) {
+fn act(world: World<'_>, ui: &mut UiState) -> Vec<Do> {
     match selected(world, ui) {
-        Some(Item::Ask(id)) => open_answer(world, ui, id),
+        Some(Item::Ask(id)) => match kept::of_input(world.state, &id) {
+            Some(found) => return rows::open(ui, found, Some(id)),
+            None => open_answer(world, ui, id),
+        },
         Some(Item::Row(_) | Item::Gate(..)) => evidence(world, ui),
         Some(Item::Consequence(_) | Item::Check(_)) | None => {}
     }
+    Vec::new()
 }
 
+/// Opens the dialog of a question. Rows of a table that was not kept can still be named by hand.
 fn open_answer(world: World<'_>, ui: &mut UiState, id: InputId) {
     let Some(input) = world.state.runbook().inputs().map(|(_, input)| input).find(|input| input.id == id) else {
         return;

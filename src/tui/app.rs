@@ -5,7 +5,10 @@
 
 use std::{
     io,
-    sync::mpsc::{Sender, channel},
+    sync::{
+        Arc,
+        mpsc::{Sender, channel},
+    },
     time::{Duration, Instant},
 };
 
@@ -14,6 +17,7 @@ use tokio::sync::watch;
 use super::{
     act::{self, Do, LEAVE_ASK, Pressed, World},
     input::Input,
+    rows::{self, Loaded},
     terminal::{self, Screen},
     text,
     theme::Theme,
@@ -24,7 +28,8 @@ use super::{
 use crate::{
     engine::{Handle, Snapshot},
     runbook::model::InputId,
-    session::{Command, Stamp, State},
+    session::{Command, Stamp},
+    table::Table,
 };
 
 /// Most frames a second for changes that no key asked for.
@@ -55,6 +60,10 @@ pub enum TuiEnd {
 /// Where secrets go: the session never sees them.
 pub type KeepSecret = Box<dyn Fn(&InputId, String) + Send>;
 
+/// Reads a table that a step kept, by what its output says of it (`file`, `sha256`); else says why it cannot.
+/// Called on a thread of its own: it may take its time.
+pub type OpenTable = Arc<dyn Fn(&serde_json::Value) -> Result<Table, String> + Send + Sync>;
+
 /// How the wizard is run.
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own, set by its own option or fact")]
 pub struct TuiOptions {
@@ -70,12 +79,12 @@ pub struct TuiOptions {
     pub resumed: bool,
     /// A word about the practice, such as `60x`.
     pub practice: Option<String>,
-    /// Tells the time until the oldest useful backup is swept away, where it is known.
-    pub sweep: Option<fn(&State, Stamp) -> Option<String>>,
     /// Where the report is, or will be.
     pub report: Option<String>,
     /// True if commands may be sent to the terminal's clipboard.
     pub may_copy: bool,
+    /// Opens tables; without it, none can be looked at.
+    pub open_table: Option<OpenTable>,
     /// Takes secrets; without it, questions for secrets cannot be answered here.
     pub keep_secret: Option<KeepSecret>,
 }
@@ -90,9 +99,9 @@ impl TuiOptions {
             wakes,
             resumed: false,
             practice: None,
-            sweep: None,
             report: None,
             may_copy: true,
+            open_table: None,
             keep_secret: None,
         }
     }
@@ -143,7 +152,7 @@ impl App {
         let started = Instant::now();
         terminal::flush_input();
         let screen = Screen::take()?;
-        let info = Info { practice: options.practice.clone(), sweep: None, report: options.report.clone() };
+        let info = Info { practice: options.practice.clone(), report: options.report.clone() };
         let snapshots = handle.snapshots.clone();
         let output = handle.output.clone();
         let asks = carry_asks(handle, &options.wakes.remote)?;
@@ -239,6 +248,13 @@ impl App {
                 self.dirty = true;
                 self.screen.forget();
             }
+            Wake::Loaded(number, result) => {
+                let mut ui = std::mem::take(&mut self.ui);
+                rows::loaded(self.world(), &mut ui, number, result);
+                self.ui = ui;
+                self.dirty = true;
+                self.urgent = true;
+            }
             Wake::Answered(LEAVE_ASK, _) => self.finish(),
             Wake::Answered(number, answer) => {
                 act::answered(&mut self.ui, number, answer);
@@ -289,12 +305,30 @@ impl App {
                         keep(&input, secret);
                     }
                 }
+                Do::Load(number, kept) => self.load(number, kept.evidence)?,
                 Do::Copy(text) => self.screen.copy(&text)?,
                 Do::Redraw => self.screen.forget(),
                 Do::Suspend => self.screen.suspend()?,
                 Do::End => self.finish(),
             }
         }
+        Ok(())
+    }
+
+    /// Reads a table on a thread of its own, so that the screen goes on.
+    fn load(&mut self, number: u64, evidence: serde_json::Value) -> io::Result<()> {
+        let Some(open) = self.options.open_table.clone() else {
+            let mut ui = std::mem::take(&mut self.ui);
+            rows::loaded(self.world(), &mut ui, number, Err(text::NO_TABLES.to_owned()));
+            self.ui = ui;
+            return Ok(());
+        };
+        let sender = self.remote().sender();
+        std::thread::Builder::new().name("tui-table".to_owned()).spawn(move || {
+            let loaded = open(&evidence).map(|table| Arc::new(Loaded::new(table)));
+            // The wizard may have ended meanwhile.
+            drop(sender.send(Wake::Loaded(number, loaded)));
+        })?;
         Ok(())
     }
 
@@ -316,7 +350,6 @@ impl App {
 
     fn draw(&mut self) -> io::Result<()> {
         let now = (self.options.clock)();
-        self.info.sweep = self.options.sweep.and_then(|sweep| sweep(&self.snapshot.state, now));
         let theme = Theme { ascii: self.options.ascii, no_color: self.options.no_color };
         let world = World {
             state: &self.snapshot.state,

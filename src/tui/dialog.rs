@@ -3,8 +3,9 @@
 use super::{
     act::{self, Do, Pressed, World, ask},
     editor::Editor,
+    kept,
     keymap::{self, Binding, Intent},
-    text,
+    rows, text,
     ui::{Choose, Dialog, DialogKind, Say, UiState},
 };
 use crate::{
@@ -66,6 +67,13 @@ pub fn choices(world: World<'_>, of: &Choose) -> Vec<Choice> {
         .map(|(value, line)| Choice { value: value.to_owned(), line: line.to_owned() })
         .into(),
         Choose::Answer(input) => answer_choices(world, input),
+        Choose::Kept => kept::all(world.state, None)
+            .into_iter()
+            .map(|kept| {
+                let what = if kept.is_table() { "" } else { "  (not a table)" };
+                Choice { line: format!("{}{what}: {}", kept.name, kept.path), value: kept.path }
+            })
+            .collect(),
     }
 }
 
@@ -261,6 +269,7 @@ fn submit(world: World<'_>, ui: &mut UiState, pressed: Pressed) -> Vec<Do> {
             ask_and_wait(ui, Command::Run { step, typed, shown, seen_seq })
         }
         DialogKind::Begin => ask_and_wait(ui, Command::Begin),
+        DialogKind::Take { input, answer, .. } => ask_and_wait(ui, act::answer(input, rows::given(&answer))),
         DialogKind::Say { about, editor } => ask_and_wait(ui, said(about, editor.text())),
         DialogKind::Choose { of, selected } => chosen(world, ui, &of, selected),
         DialogKind::Answer { input, editor, masked: true } => vec![Do::Secret(input.clone(), editor.text())]
@@ -355,6 +364,15 @@ fn chosen(world: World<'_>, ui: &mut UiState, of: &Choose, selected: usize) -> V
                 None => Given::Text(choice.value.clone()),
             };
             return ask_and_wait(ui, act::answer(input.clone(), given));
+        }
+        Choose::Kept => {
+            let Some(kept) = kept::all(world.state, None).into_iter().nth(selected) else { return Vec::new() };
+            if kept.is_table() {
+                return rows::open(ui, kept, None);
+            }
+            if let Some(dialog) = &mut ui.dialog {
+                dialog.refusal = Some(format!("it is not a table; it lies at {}", kept.path));
+            }
         }
     }
     Vec::new()

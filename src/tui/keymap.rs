@@ -14,6 +14,12 @@ pub enum Context {
     Over,
     /// The whole output.
     Output,
+    /// A table.
+    Table,
+    /// One row of a table, whole.
+    Row,
+    /// The filter of a table, while it is typed.
+    Filter,
     /// A dialog that is read.
     Read,
     /// A dialog in which one of a list is chosen.
@@ -67,6 +73,21 @@ pub enum Intent {
     Submit,
     Close,
     NextField,
+    OpenTable,
+    Filter,
+    Mark,
+    MarkRange,
+    MarkShown,
+    Invert,
+    Unmark,
+    SortNext,
+    SortBack,
+    Group,
+    Details,
+    Take,
+    ColumnsRight,
+    ColumnsLeft,
+    StepOut,
 }
 
 /// A key with its modifiers; shift is part of the character.
@@ -113,15 +134,31 @@ const SCROLLED: &[Context] = &[
     Context::Walk,
     Context::Over,
     Context::Output,
+    Context::Table,
+    Context::Row,
+    Context::Filter,
     Context::Read,
     Context::Choose,
     Context::Type,
     Context::Confirm,
 ];
-const LISTED: &[Context] =
-    &[Context::Plan, Context::Walk, Context::Over, Context::Output, Context::Read, Context::Choose];
+const LISTED: &[Context] = &[
+    Context::Plan,
+    Context::Walk,
+    Context::Over,
+    Context::Output,
+    Context::Table,
+    Context::Row,
+    Context::Read,
+    Context::Choose,
+];
+/// In a table `g` groups, as it does nowhere else; there Home and End go to the ends.
+const ENDED: &[Context] =
+    &[Context::Plan, Context::Walk, Context::Over, Context::Output, Context::Row, Context::Read, Context::Choose];
+const TABLES: &[Context] = &[Context::Table];
 const EVERYWHERE: &[Context] = SCROLLED;
-const DIALOGS: &[Context] = &[Context::Output, Context::Read, Context::Choose, Context::Type, Context::Confirm];
+const DIALOGS: &[Context] =
+    &[Context::Output, Context::Row, Context::Read, Context::Choose, Context::Type, Context::Confirm];
 
 /// The table. Its order is the order of the help screen and of what is kept in a narrow bottom bar.
 pub const TABLE: &[Binding] = &[
@@ -187,6 +224,13 @@ pub const TABLE: &[Binding] = &[
         contexts: WALK,
         label: "drift",
         help: "Show what a resume found changed.",
+    },
+    Binding {
+        intent: Intent::OpenTable,
+        keys: &[key('t')],
+        contexts: STEPS,
+        label: "table",
+        help: "Open a list that was found: what is staged, what a restore kills.",
     },
     Binding {
         intent: Intent::Note,
@@ -307,13 +351,159 @@ pub const TABLE: &[Binding] = &[
         label: "commands",
         help: "Find a command by its name.",
     },
-    Binding { intent: Intent::Help, keys: &[key('?')], contexts: MAIN, label: "help", help: "Show this." },
+    Binding {
+        intent: Intent::Help,
+        keys: &[key('?')],
+        contexts: &[Context::Plan, Context::Walk, Context::Over, Context::Table],
+        label: "help",
+        help: "Show this.",
+    },
     Binding {
         intent: Intent::Leave,
         keys: &[key('q')],
         contexts: MAIN,
         label: "leave",
         help: "Leave; the session can be resumed.",
+    },
+    Binding {
+        intent: Intent::Mark,
+        keys: &[key(' ')],
+        contexts: TABLES,
+        label: "mark",
+        help: "In a table: mark the row or the group, or take its mark away; go on to the next.",
+    },
+    Binding {
+        intent: Intent::Filter,
+        keys: &[key('/')],
+        contexts: TABLES,
+        label: "filter",
+        help: "Filter as you type: words, column:text, column=exact, !without.",
+    },
+    Binding {
+        intent: Intent::Take,
+        keys: &[key('t')],
+        contexts: TABLES,
+        label: "take",
+        help: "Answer the question with the rows that are marked; it says first what that means.",
+    },
+    Binding {
+        intent: Intent::MarkShown,
+        keys: &[key('a')],
+        contexts: TABLES,
+        label: "mark all",
+        help: "Mark all rows that the filter shows; if all are marked, none of them.",
+    },
+    Binding {
+        intent: Intent::Details,
+        keys: &[named(KeyCode::Enter), key('d')],
+        contexts: TABLES,
+        label: "details",
+        help: "Show the row whole; go into the group.",
+    },
+    Binding {
+        intent: Intent::Group,
+        keys: &[key('g')],
+        contexts: TABLES,
+        label: "group",
+        help: "Group by the next column that groups, or not at all.",
+    },
+    Binding {
+        intent: Intent::SortNext,
+        keys: &[key('s')],
+        contexts: TABLES,
+        label: "sort",
+        help: "Sort by the next column.",
+    },
+    Binding {
+        intent: Intent::MarkRange,
+        keys: &[key('v')],
+        contexts: TABLES,
+        label: "to here",
+        help: "Mark from the row that was marked last to this one.",
+    },
+    Binding {
+        intent: Intent::Invert,
+        keys: &[key('i')],
+        contexts: TABLES,
+        label: "invert",
+        help: "Of the rows that are shown, mark those that are not and the other way round.",
+    },
+    Binding {
+        intent: Intent::Unmark,
+        keys: &[key('u')],
+        contexts: TABLES,
+        label: "unmark",
+        help: "Take all marks away, also of rows that are not shown.",
+    },
+    Binding {
+        intent: Intent::Copy,
+        keys: &[key('y')],
+        contexts: &[Context::Table, Context::Row],
+        label: "copy ids",
+        help: "In a table: copy what the marked rows are called through the terminal's clipboard.",
+    },
+    Binding {
+        intent: Intent::SortBack,
+        keys: &[key('S')],
+        contexts: TABLES,
+        label: "turn",
+        help: "Turn the order round.",
+    },
+    Binding {
+        intent: Intent::ColumnsRight,
+        keys: &[named(KeyCode::Right), key('>')],
+        contexts: TABLES,
+        label: "columns",
+        help: "Show the columns further right.",
+    },
+    Binding {
+        intent: Intent::ColumnsLeft,
+        keys: &[named(KeyCode::Left), key('<')],
+        contexts: TABLES,
+        label: "columns back",
+        help: "Show the columns further left.",
+    },
+    Binding {
+        intent: Intent::NextStep,
+        keys: &[named(KeyCode::Right), key(']')],
+        contexts: &[Context::Row],
+        label: "next row",
+        help: "Show the next row whole.",
+    },
+    Binding {
+        intent: Intent::PreviousStep,
+        keys: &[named(KeyCode::Left), key('[')],
+        contexts: &[Context::Row],
+        label: "row before",
+        help: "Show the row before whole.",
+    },
+    Binding {
+        intent: Intent::Submit,
+        keys: &[named(KeyCode::Enter)],
+        contexts: &[Context::Filter],
+        label: "keep",
+        help: "Keep the filter and go back to the rows.",
+    },
+    Binding {
+        intent: Intent::Top,
+        keys: &[named(KeyCode::Home)],
+        contexts: TABLES,
+        label: "top",
+        help: "Go to the first row.",
+    },
+    Binding {
+        intent: Intent::Bottom,
+        keys: &[named(KeyCode::End), key('G')],
+        contexts: TABLES,
+        label: "bottom",
+        help: "Go to the last row.",
+    },
+    Binding {
+        intent: Intent::StepOut,
+        keys: &[named(KeyCode::Esc)],
+        contexts: &[Context::Table, Context::Filter],
+        label: "back",
+        help: "In a table: back out of the filter, then of the table; nothing is answered.",
     },
     Binding {
         intent: Intent::NextItem,
@@ -332,14 +522,14 @@ pub const TABLE: &[Binding] = &[
     Binding {
         intent: Intent::NextItem,
         keys: &[named(KeyCode::Down)],
-        contexts: &[Context::Type, Context::Confirm],
+        contexts: &[Context::Filter, Context::Type, Context::Confirm],
         label: "down",
         help: "In a dialog: select the next proposal; scroll down.",
     },
     Binding {
         intent: Intent::PreviousItem,
         keys: &[named(KeyCode::Up)],
-        contexts: &[Context::Type, Context::Confirm],
+        contexts: &[Context::Filter, Context::Type, Context::Confirm],
         label: "up",
         help: "In a dialog: select the proposal before; scroll up.",
     },
@@ -357,8 +547,8 @@ pub const TABLE: &[Binding] = &[
         label: "page up",
         help: "Scroll up by a page.",
     },
-    Binding { intent: Intent::Top, keys: &[key('g')], contexts: LISTED, label: "top", help: "Go to the top." },
-    Binding { intent: Intent::Bottom, keys: &[key('G')], contexts: LISTED, label: "bottom", help: "Go to the bottom." },
+    Binding { intent: Intent::Top, keys: &[key('g')], contexts: ENDED, label: "top", help: "Go to the top." },
+    Binding { intent: Intent::Bottom, keys: &[key('G')], contexts: ENDED, label: "bottom", help: "Go to the bottom." },
     Binding {
         intent: Intent::Submit,
         keys: &[named(KeyCode::Enter)],
@@ -383,7 +573,7 @@ pub const TABLE: &[Binding] = &[
     Binding {
         intent: Intent::Close,
         keys: &[key('q')],
-        contexts: &[Context::Output, Context::Read, Context::Choose],
+        contexts: &[Context::Output, Context::Table, Context::Row, Context::Read, Context::Choose],
         label: "close",
         help: "Close what is read.",
     },

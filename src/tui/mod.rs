@@ -14,8 +14,10 @@ mod dialog;
 mod doc;
 mod editor;
 mod input;
+mod kept;
 mod keymap;
 mod model;
+mod rows;
 mod search;
 mod select;
 mod svg;
@@ -29,7 +31,7 @@ mod wake;
 #[cfg(test)]
 mod tests;
 
-pub use app::{TuiEnd, TuiOptions, run};
+pub use app::{OpenTable, TuiEnd, TuiOptions, run};
 pub use svg::snapshot_svg;
 pub use theme::Theme;
 pub use ui::UiState;

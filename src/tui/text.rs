@@ -39,6 +39,25 @@ pub const NO_DOUBT: &str = "no action of this step is in doubt";
 pub const NO_RETRY: &str = "select a row that stopped";
 /// Nothing was changed.
 pub const NOTHING_CHANGED: &str = "this session has changed nothing so far";
+/// No table was found.
+pub const NO_TABLE: &str = "no step of this session has kept a list so far";
+/// A table is read.
+pub const LOADING: &str = "reading the table";
+/// Tables cannot be opened.
+pub const NO_TABLES: &str = "tables cannot be opened here";
+/// Nothing is marked.
+pub const NOTHING_MARKED: &str = "nothing is marked: space marks a row, a all that are shown";
+/// A table that is only read.
+pub const ANSWERS_NOTHING: &str = "this table is only to be read: no question is answered with its rows";
+/// A table without rows.
+pub const EMPTY_TABLE: &str = "there is no row";
+/// A filter that shows nothing.
+pub const NONE_SHOWN: &str = "no row is like this; Esc shows all again";
+/// What marking is for.
+pub const TAKES_ROWS: &str = "space marks; t answers with what is marked, and says first what that means";
+/// How a filter is typed.
+pub const FILTER_HELP: &str = "words, column:text, column=exact, !without; Enter keeps it, Esc does not";
+
 /// No drift.
 pub const NO_DRIFT: &str = "nothing was found changed";
 /// A step that is looked at is not the current one.

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::{editor::Editor, keymap::Context, model::Item};
+use super::{editor::Editor, keymap::Context, model::Item, rows::TableUi};
 use crate::{
     runbook::model::{HostName, InputId, StepId},
     session::{AttemptId, Life, State, UndoId},
@@ -26,6 +26,8 @@ pub struct UiState {
     pub output: Option<OutputUi>,
     /// What was searched for in the output.
     pub query: String,
+    /// The table that was opened last.
+    pub table: Option<TableUi>,
     /// The dialog that is open.
     pub dialog: Option<Dialog>,
     /// What is to be said about the last key.
@@ -60,6 +62,14 @@ pub struct Facts {
     pub output_height: usize,
     /// The first line of output that was seen.
     pub output_top: u64,
+    /// Rows of the table that were seen.
+    pub table_height: usize,
+    /// The place of the table that was seen first.
+    pub table_top: usize,
+    /// Columns of the table that could not be seen at the right.
+    pub table_right: usize,
+    /// The line that the row which is shown whole began with.
+    pub row_scroll: usize,
     /// Lines of the dialog that were seen.
     pub dialog_height: usize,
     /// The line that the dialog began with.
@@ -145,6 +155,15 @@ pub enum DialogKind {
         /// Which proposal is selected.
         selected: usize,
     },
+    /// Answer a question with rows of a table.
+    Take {
+        /// Which.
+        input: InputId,
+        /// The answer.
+        answer: String,
+        /// How many rows it names.
+        rows: usize,
+    },
     /// Search in the output.
     Search {
         /// What is typed.
@@ -202,6 +221,8 @@ pub enum Choose {
     Doubt(AttemptId),
     /// The answers to a question.
     Answer(InputId),
+    /// The files that were kept of what was found.
+    Kept,
 }
 
 impl Dialog {
@@ -213,7 +234,9 @@ impl Dialog {
     /// Which keys it takes.
     pub fn context(&self) -> Context {
         match &self.kind {
-            DialogKind::Run { phrase: None, .. } | DialogKind::Begin | DialogKind::Leave => Context::Confirm,
+            DialogKind::Run { phrase: None, .. } | DialogKind::Begin | DialogKind::Leave | DialogKind::Take { .. } => {
+                Context::Confirm
+            }
             DialogKind::Run { phrase: Some(_), .. }
             | DialogKind::Say { .. }
             | DialogKind::Answer { .. }
@@ -238,6 +261,7 @@ impl Dialog {
             DialogKind::Abandon { word, reason, on_reason } => Some(if *on_reason { reason } else { word }),
             DialogKind::Run { phrase: None, .. }
             | DialogKind::Begin
+            | DialogKind::Take { .. }
             | DialogKind::Choose { .. }
             | DialogKind::Evidence { .. }
             | DialogKind::Manual { .. }
@@ -255,7 +279,7 @@ impl Dialog {
     /// True if its confirmation has to be typed by hand.
     pub fn refuses_paste(&self) -> bool {
         match &self.kind {
-            DialogKind::Run { .. } | DialogKind::Begin | DialogKind::Leave => true,
+            DialogKind::Run { .. } | DialogKind::Begin | DialogKind::Leave | DialogKind::Take { .. } => true,
             DialogKind::Abandon { on_reason, .. } => !on_reason,
             DialogKind::Say { .. }
             | DialogKind::Choose { .. }
@@ -276,7 +300,11 @@ impl UiState {
         if let Some(dialog) = &self.dialog {
             return dialog.context();
         }
-        if self.output.is_some() { Context::Output } else { page_context(state) }
+        match &self.table {
+            Some(table) if table.open => table.context(),
+            Some(_) | None if self.output.is_some() => Context::Output,
+            Some(_) | None => page_context(state),
+        }
     }
 
     /// Opens a dialog.
@@ -288,6 +316,12 @@ impl UiState {
     pub fn drawn(&mut self, facts: Facts, at: Duration) {
         self.facts = facts;
         self.scroll = facts.page_scroll;
+        if let Some(table) = self.table.as_mut().filter(|table| table.open) {
+            table.top = facts.table_top;
+            if table.row.is_some() {
+                table.row_scroll = facts.row_scroll;
+            }
+        }
         if let Some(dialog) = &mut self.dialog
             && facts.dialog_read
             && dialog.drawn.is_none_or(|(revision, _)| revision != dialog.revision)

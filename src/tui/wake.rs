@@ -12,6 +12,7 @@ use std::{
 
 use crossterm::event::KeyEvent;
 
+use super::rows::Loaded;
 use crate::session::Refusal;
 
 /// Room in the channel. A person does not type this far ahead; a paste comes as one.
@@ -28,6 +29,8 @@ pub(super) enum Wake {
     Resize,
     /// The engine answered a question.
     Answered(u64, Result<u64, Refusal>),
+    /// A table was read, or why it could not be.
+    Loaded(u64, Result<Arc<Loaded>, String>),
     /// Look at the flags.
     Flags,
     /// The terminal is gone.

@@ -1,6 +1,6 @@
 //! A session without an engine: commands are decided and folded, results are given by the test.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::{buffer::Buffer, layout::Rect};
@@ -15,8 +15,10 @@ use crate::{
     session::{
         AttemptId, Command, Context, Effect, Given, Look, Opened, Order, Outcome, Refusal, Report, Stamp, State, decide,
     },
+    table::{Column, ColumnKind, Table},
     tui::{
         act::{self, Do, Pressed, World},
+        rows::{self, Loaded},
         theme::Theme,
         ui::{Facts, UiState},
         view::{Info, Scene, draw},
@@ -70,6 +72,8 @@ pub struct Fixture {
     pub size: (u16, u16),
     pub clock: Duration,
     pub done: Vec<Do>,
+    /// What is found when a table is opened.
+    pub table: Option<Table>,
 }
 
 impl Fixture {
@@ -88,6 +92,7 @@ impl Fixture {
             size: (80, 24),
             clock: Duration::from_secs(1),
             done: Vec::new(),
+            table: None,
         }
     }
 
@@ -262,6 +267,12 @@ impl Fixture {
                 let answer = self.ask(command);
                 act::answered(&mut self.ui, *number, answer);
             }
+            if let Do::Load(number, kept) = &one {
+                let table = self.table.clone().ok_or_else(|| format!("opening {}: No such file", kept.path));
+                let mut ui = std::mem::take(&mut self.ui);
+                rows::loaded(self.world(), &mut ui, *number, table.map(|table| Arc::new(Loaded::new(table))));
+                self.ui = ui;
+            }
             self.done.push(one);
         }
         let mut ui = std::mem::take(&mut self.ui);
@@ -287,7 +298,52 @@ pub fn backups() -> Report {
         entry("scheduler-backup-2026-11-22-18-00", "1h12min", 412),
         entry("scheduler-backup-2026-11-22-17-00", "2h12min", 398),
     ];
-    Report::holds("done as asked").with_outputs(serde_json::json!({ "backups": list }))
+    let kept = |file: &str, digit: &str| {
+        let path = format!("/home/ada/.local/state/firstlight/s/evidence/{file}");
+        serde_json::json!({ "file": format!("evidence/{file}"), "path": path, "sha256": digit.repeat(64), "bytes": 23_000 })
+    };
+    let outputs = serde_json::json!({
+        "backups": list,
+        "staged": kept("a7-staged.table.jsonl", "7"),
+        "impact": { "text": kept("a7-impact.txt", "8") },
+    });
+    Report::holds("done as asked").with_outputs(outputs)
+}
+
+/// Staged tasks, some of them with names that a hostile client may choose.
+pub fn staged(rows: usize) -> Table {
+    let columns = vec![
+        Column::grouping("role", "role"),
+        Column::grouping("env", "env"),
+        Column::grouping("job", "job"),
+        Column::of("instance", "inst", ColumnKind::Number),
+        Column::grouping("status", "status"),
+        Column::grouping("host", "host"),
+        Column::of("ram", "ram", ColumnKind::Bytes),
+        Column::of("since", "since", ColumnKind::Time),
+    ];
+    let mut table = Table::new("staged tasks", columns).unwrap();
+    for row in 0..rows {
+        let role = ["www-data", "ads", "search-infra"][row % 3];
+        let env = ["prod", "prod", "staging"][row % 7 % 3];
+        let job = if row == 4 { "\u{1b}[2J漢字\u{202e}\tevil\nname".to_owned() } else { format!("job{}", row % 11) };
+        let key = format!("{}-{role}-{env}-{row}", 1_300_000_000_000_u64 + row as u64);
+        let status = ["RUNNING", "PENDING", "RUNNING", "KILLING"][row % 4];
+        let cells = [
+            role.to_owned(),
+            env.to_owned(),
+            job,
+            (row / 11).to_string(),
+            status.to_owned(),
+            format!("rack{}-{:02}.example.org", row % 5, row % 40),
+            (128_000_000 + row * 1_000_000).to_string(),
+            (1_799_990_000_000_u64 + row as u64 * 1_000).to_string(),
+        ];
+        let detail =
+            [format!("{status} 2027-01-15 07:41:02  from the scheduler"), "constraint: limit host 1".to_owned()];
+        table.push(&key, cells, detail).unwrap();
+    }
+    table
 }
 
 /// A buffer as lines of text.

@@ -4,4 +4,5 @@ mod fixture;
 mod keys;
 mod pty;
 mod screens;
+mod tables;
 mod units;

@@ -187,6 +187,40 @@ fn every_screen_at_every_size() {
     }
 }
 
+/// A session whose unknown tasks are swept this long after its start.
+fn swept_after(ms: i64) -> Fixture {
+    let mut opened = super::fixture::opened(Mode::Recovery, false);
+    let at = 1_800_000_000_000_i64 + ms;
+    let clock = format!("clocks:\n  - {{ id: sweep, title: unknown tasks killed, at: \"{at}\" }}\nneeds:");
+    opened.runbook = opened.runbook.replacen("needs:", &clock, 1);
+    let mut fixture = Fixture::recovery();
+    fixture.state = crate::session::State::open(opened, fixture.now).unwrap();
+    fixture.walk_to("stop");
+    fixture
+}
+
+#[test]
+fn the_time_to_what_comes_is_in_the_top_line() {
+    let mut fixture = swept_after(31 * 60_000);
+    for (width, minutes, line) in [
+        (100, 0, "incident 00:00  step 00:00  unknown tasks killed 31:00"),
+        (70, 0, "incident 00:00  step 00:00  unknown tasks k… 31:00"),
+        (60, 6, "incident 06:00  unknown tasks k… 25:00"),
+        (100, 21, "incident 27:00  step 27:00  ! unknown tasks killed 04:00"),
+        (42, 0, "! unknown tasks k… 04:00"),
+        (30, 0, "! 04:00"),
+        (100, 4, "incident 31:00  step 31:00  ! unknown tasks killed due"),
+        (30, 60, "! due"),
+    ] {
+        fixture.wait(minutes * 60_000);
+        fixture.size = (width, 24);
+        let screen = fixture.screen();
+        assert_eq!(screen.lines().next().unwrap().split_once("RECOVERY").unwrap().1.trim(), line);
+    }
+    let (buffer, _) = fixture.frame_at((100, 24));
+    assert_eq!(buffer[(98, 0)].fg, ratatui::style::Color::Red);
+}
+
 #[test]
 fn mode_is_on_every_frame() {
     for (name, make) in SCENES {

@@ -24,8 +24,13 @@ pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
         return;
     }
     let context = scene.ui.context(scene.world.state);
-    let last: Vec<String> =
-        LAST.iter().filter_map(|intent| keymap::binding(context, *intent)).map(|b| hint(scene, b)).collect();
+    let close = (context == Context::Table).then_some(Intent::Close);
+    let last: Vec<String> = LAST
+        .iter()
+        .chain(&close)
+        .filter_map(|intent| keymap::binding(context, *intent))
+        .map(|b| hint(scene, b))
+        .collect();
     let last = last.join("  ");
     let mut room = usize::from(area.width).saturating_sub(2);
     room = room.saturating_sub(if last.is_empty() { 0 } else { last.width() + 2 });
@@ -71,8 +76,11 @@ fn is_shown(scene: Scene<'_>, context: Context, binding: &Binding) -> bool {
             | Intent::PreviousItem
             | Intent::PreviousRow
             | Intent::Abandon
+            | Intent::ColumnsLeft
+            | Intent::ColumnsRight
     );
-    if silent || LAST.contains(&binding.intent) {
+    let last = context == Context::Table && binding.intent == Intent::Close;
+    if silent || last || LAST.contains(&binding.intent) {
         return false;
     }
     match context {
@@ -87,8 +95,12 @@ fn is_shown(scene: Scene<'_>, context: Context, binding: &Binding) -> bool {
             }
             _ => true,
         },
+        Context::Table => match binding.intent {
+            Intent::Take => scene.ui.table.as_ref().is_some_and(|table| table.answers.is_some()),
+            _ => true,
+        },
         Context::Type => binding.intent != Intent::NextField || has_fields(scene),
-        Context::Choose | Context::Confirm => true,
+        Context::Row | Context::Filter | Context::Choose | Context::Confirm => true,
     }
 }
 
@@ -109,7 +121,7 @@ fn submit_label(kind: &DialogKind) -> &'static str {
         DialogKind::Run { .. } => "run it",
         DialogKind::Leave => "leave",
         DialogKind::Say { .. } => "write it down",
-        DialogKind::Answer { .. } => "answer",
+        DialogKind::Answer { .. } | DialogKind::Take { .. } => "answer",
         DialogKind::Abandon { on_reason: true, .. } => "abandon",
         DialogKind::Choose { .. } | DialogKind::Abandon { .. } => "go on",
         DialogKind::Search { .. } => "search",

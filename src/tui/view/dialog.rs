@@ -7,7 +7,7 @@ use unicode_width::UnicodeWidthStr;
 use super::{Scene, output::rule, page, screen::more_marks};
 use crate::{
     engine::Health,
-    runbook::model::{HostName, LOCAL, StepId},
+    runbook::model::{HostName, InputId, LOCAL, StepId},
     session::{Context, RowStatus},
     tui::{
         act, dialog,
@@ -64,6 +64,7 @@ fn place(open: &Dialog, area: Rect) -> Rect {
     let wants = match &open.kind {
         DialogKind::Say { .. } | DialogKind::Search { .. } | DialogKind::Answer { .. } => 9,
         DialogKind::Leave | DialogKind::Begin => 11,
+        DialogKind::Take { .. } => 14,
         DialogKind::Palette { .. } | DialogKind::Abandon { .. } => 14,
         DialogKind::Choose { .. } => area.height * 2 / 3,
         DialogKind::Run { .. }
@@ -97,6 +98,10 @@ fn body(scene: Scene<'_>, open: &Dialog, width: u16) -> (String, Doc) {
         DialogKind::Begin => {
             begin(scene, &mut doc);
             "begin?".to_owned()
+        }
+        DialogKind::Take { input, answer, rows } => {
+            take(scene, &mut doc, input, answer, *rows);
+            "take these rows as the answer?".to_owned()
         }
         DialogKind::Say { about, .. } => say(scene, &mut doc, about),
         DialogKind::Choose { of, selected } => return choose(scene, of, *selected, width),
@@ -179,6 +184,7 @@ fn foot(scene: Scene<'_>, open: &Dialog, width: u16) -> Foot {
         DialogKind::Run { phrase: None, .. } => doc.text(Role::Strong, "Enter runs it, Esc does not"),
         DialogKind::Begin => doc.text(Role::Strong, "Enter begins, Esc does not"),
         DialogKind::Leave => doc.text(Role::Strong, "Enter leaves, Esc stays"),
+        DialogKind::Take { .. } => doc.text(Role::Strong, "Enter answers, Esc goes back to the rows"),
         DialogKind::Answer { editor, masked: true, .. } => {
             let stars = |text: &str| "*".repeat(text.chars().count());
             line(&mut doc, "> ", stars(&editor.text()), editor.before().chars().count(), true);
@@ -217,6 +223,25 @@ fn begin(scene: Scene<'_>, doc: &mut Doc) {
     .filter(|_| state.acknowledged.len() < state.runbook().consequences.len())
     {
         doc.put(None, ("first    ", Role::Dim), (&why.1, Role::Warn));
+    }
+}
+
+/// What an answer made of rows says, and what it means.
+fn take(scene: Scene<'_>, doc: &mut Doc, id: &InputId, answer: &str, rows: usize) {
+    let input = scene.world.state.runbook().inputs().map(|(_, known)| known).find(|known| &known.id == id);
+    if let Some(input) = input {
+        doc.text(Role::Strong, &input.title);
+        if let Some(help) = &input.help {
+            doc.text(Role::Warn, &Context::new(scene.world.state, &HostName::from(LOCAL)).show(help));
+        }
+    }
+    doc.gap();
+    match rows {
+        0 => doc.text(Role::Plain, "No row: the answer that was given is taken back."),
+        _ => {
+            doc.labelled("rows    ", Role::Strong, &rows.to_string());
+            doc.labelled("answer  ", Role::Plain, answer);
+        }
     }
 }
 
@@ -266,6 +291,7 @@ fn choose(scene: Scene<'_>, of: &Choose, selected: usize, width: u16) -> (String
             }
             "has it happened?".to_owned()
         }
+        Choose::Kept => "files that were kept; Enter opens a table".to_owned(),
         Choose::Answer(id) => {
             let inputs = scene.world.state.runbook().inputs();
             let found = inputs.map(|(_, input)| input).find(|input| &input.id == id);
@@ -404,6 +430,9 @@ fn context_name(context: keymap::Context) -> &'static str {
         keymap::Context::Walk => "steps",
         keymap::Context::Over => "end",
         keymap::Context::Output => "output",
+        keymap::Context::Table => "tables",
+        keymap::Context::Row => "a row",
+        keymap::Context::Filter => "a filter",
         keymap::Context::Read => "what is read",
         keymap::Context::Choose => "lists",
         keymap::Context::Type => "what is typed",

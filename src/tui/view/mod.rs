@@ -9,6 +9,7 @@ mod over;
 mod page;
 mod plan;
 mod screen;
+mod table;
 mod top;
 mod tree;
 

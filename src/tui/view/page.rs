@@ -9,6 +9,7 @@ use crate::{
     },
     tui::{
         doc::Doc,
+        kept,
         model::{self, Item, ago, span},
         select,
         theme::{Role, Theme, condition_role, condition_word, finding_role},
@@ -37,6 +38,7 @@ pub(super) fn page(scene: Scene<'_>, width: u16) -> Doc {
         evidence_wanted(state, &mut doc, model);
     }
     undo_text(&mut doc, model);
+    files(scene, &mut doc, step);
     notes(scene, &mut doc, step);
     doc
 }
@@ -69,7 +71,8 @@ fn answers(state: &State, doc: &mut Doc, model: &Step) {
     let context = Context::new(state, &local);
     for input in model.inputs.iter().filter(|input| model::is_asked(state, input)) {
         let answer = answer_text(context.answer(input).as_ref()).unwrap_or_else(|| "no answer".to_owned());
-        doc.labelled("answer  ", Role::Plain, &format!("{}: {answer}", input.title));
+        let colon = if input.title.ends_with(['?', ':', '.', '!']) { "" } else { ":" };
+        doc.labelled("answer  ", Role::Plain, &format!("{}{colon} {answer}", input.title));
     }
 }
 
@@ -94,7 +97,9 @@ pub(super) fn ask_line(state: &State, doc: &mut Doc, input: &Input) {
         (None, _) => ("not answered".to_owned(), Role::Warn),
     };
     let item = Item::Ask(input.id.clone());
-    doc.put(Some(&item), ("? ", Role::Strong), (&format!("{}: {answer}", input.title), role));
+    // A question that ends with a question mark needs no colon.
+    let colon = if input.title.ends_with(['?', ':', '.', '!']) { "" } else { ":" };
+    doc.put(Some(&item), ("? ", Role::Strong), (&format!("{}{colon} {answer}", input.title), role));
     if let Some(help) = &input.help {
         doc.put(None, ("    ", Role::Dim), (&context.show(help), Role::Dim));
     }
@@ -323,6 +328,19 @@ fn undo_text(doc: &mut Doc, model: &Step) {
         Undo::Inverse => doc.labelled("undo   ", Role::Plain, "each change is registered and put back at the end"),
         Undo::Actions(_) => doc.labelled("undo   ", Role::Plain, "registered when its actions are done"),
         Undo::None(why) => doc.put(None, ("undo   ", Role::Dim), (&format!("none: {why}"), Role::Warn)),
+    }
+}
+
+/// The files that were kept of what the step found.
+fn files(scene: Scene<'_>, doc: &mut Doc, step: &StepState) {
+    let kept = kept::of_step(scene.world.state, &step.id);
+    if kept.is_empty() {
+        return;
+    }
+    doc.gap();
+    for file in kept {
+        let opens = if file.is_table() { ", t opens it" } else { "" };
+        doc.labelled("file   ", Role::Plain, &format!("{}{opens}: {}", file.name, file.path));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use ratatui::{buffer::Buffer, layout::Rect};
 
-use super::{bottom, dialog, now, output, over, page, plan, top, tree};
+use super::{bottom, dialog, now, output, over, page, plan, table, top, tree};
 use crate::session::Life;
 use crate::tui::{
     act::World,
@@ -21,8 +21,6 @@ const OUTPUT_FROM_HEIGHT: u16 = 16;
 pub struct Info {
     /// A word about the practice, such as `60x`.
     pub practice: Option<String>,
-    /// The clock of the sweep of old backups, where one is known.
-    pub sweep: Option<String>,
     /// Where the report will be.
     pub report: Option<String>,
 }
@@ -50,7 +48,9 @@ pub fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) -> Facts {
     let body = below(area, 1);
     let bottom_line = u16::from(body.height > 1);
     let (body, bottom) = split_down(body, body.height.saturating_sub(bottom_line));
-    if scene.ui.output.is_some() {
+    if scene.ui.table.as_ref().is_some_and(|table| table.open) {
+        table::draw(scene, body, buf, &mut facts);
+    } else if scene.ui.output.is_some() {
         output::draw_whole(scene, body, buf, &mut facts);
     } else {
         draw_body(scene, body, buf, &mut facts);
