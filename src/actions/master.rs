@@ -3,23 +3,26 @@
 //! A framework that is listed but not active is one whose scheduler is away: its tasks run on. Names of the framework
 //! are those that Aurora had: `TwitterScheduler` up to 0.15, `Aurora` since.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
 
 use serde_json::{Map, Value, json};
 
-use super::scene::{Scene, finding, seen};
+use super::{
+    scene::{Scene, finding, seen},
+    web::Client,
+};
 use crate::{
     hosts::clean,
+    mesos::state::{Framework, MasterState, Standing},
     runbook::{kind::Master, model::Register},
     session::Report,
 };
 
 /// Bytes of a state that are read: a cluster of 100,000 tasks has about 100 MB.
-const STATE_BYTES_MAX: usize = 256 << 20;
-/// Names of Aurora's framework.
-const NAMES: [&str; 2] = ["Aurora", "TwitterScheduler"];
-/// States of a task that runs, or is about to.
-const RUNS: [&str; 5] = ["TASK_STAGING", "TASK_STARTING", "TASK_RUNNING", "TASK_KILLING", "TASK_UNREACHABLE"];
+const STATE_BYTES_MAX: usize = 1 << 30;
 /// Lost tasks that are listed in words.
 const SHOWN: usize = 20;
 /// Ids that become outputs; all of them are in the evidence file.
@@ -29,46 +32,61 @@ pub(super) async fn look(scene: &Scene<'_>, master: &Master) -> Report {
     seen(look_or(scene, master).await)
 }
 
-async fn state(scene: &Scene<'_>, url: &str) -> Result<Value, String> {
-    let base = url.trim_end_matches('/');
+/// The state of the master at this base URL, within this time; why not, in words.
+pub async fn master_state(base: &str, within: Duration) -> Result<MasterState, String> {
+    let bytes = fetch(&Client::new(), base, within).await?;
+    MasterState::from_slice(&bytes).map_err(|error| error.to_string())
+}
+
+/// The bytes of the master's state.
+pub(super) async fn page(scene: &Scene<'_>, base: &str) -> Result<Vec<u8>, String> {
+    fetch(&scene.world.http, base, scene.left().mul_f32(0.9)).await
+}
+
+/// One redirect is followed, to the leading master that another names: since 1.0 only that one answers.
+async fn fetch(client: &Client, base: &str, within: Duration) -> Result<Vec<u8>, String> {
+    let until = Instant::now() + within;
+    let base = base.trim_end_matches('/');
     let mut last = String::new();
     // Releases before 0.25 know only `/master/state.json`, later ones `/state`.
     for path in ["/state", "/master/state.json"] {
-        let at = format!("{base}{path}");
-        let within = scene.left().mul_f32(0.9);
-        let page = scene.world.http.get(&at, within, STATE_BYTES_MAX).await;
-        let page = page.map_err(|no_page| format!("{at}: {}", no_page.why()))?;
-        let to = page.location.map(|to| format!(" to {}", clean::line(to.as_bytes()))).unwrap_or_default();
-        match page.status {
-            200 if page.cut => return Err(format!("the answer of {at} is longer than {STATE_BYTES_MAX} bytes")),
-            200 => {
-                return serde_json::from_slice(&page.body)
-                    .map_err(|error| format!("{at} did not answer in JSON: {error}"));
+        let mut at = format!("{base}{path}");
+        for _ in 0..2 {
+            let left = until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+            let page = client.get(&at, left, STATE_BYTES_MAX).await;
+            let page = page.map_err(|no_page| format!("{at}: {}", no_page.why()))?;
+            let to = page.location.map(|to| clean::line(to.as_bytes()));
+            match (page.status, to) {
+                (200, _) if page.cut => {
+                    return Err(format!("the answer of {at} is longer than {STATE_BYTES_MAX} bytes"));
+                }
+                (200, _) => return Ok(page.body),
+                (307, Some(to)) if to.ends_with("/state") => {
+                    last = format!("{at} redirects to {to}, which does not answer with a state");
+                    // Masters leave the scheme out.
+                    at = if to.starts_with("//") { format!("http:{to}") } else { to };
+                }
+                (status, to) => {
+                    let to = to.map(|to| format!(" to {to}")).unwrap_or_default();
+                    last = format!("{at} answered with status {status}{to}");
+                    break;
+                }
             }
-            status => last = format!("{at} answered with status {status}{to}"),
         }
     }
     Err(last)
 }
 
-fn member<'v>(value: &'v Value, name: &str) -> &'v str {
-    value.get(name).and_then(Value::as_str).unwrap_or_default()
-}
-
-fn is_registered(framework: &Value) -> bool {
-    let yes = |name: &str| framework.get(name).and_then(Value::as_bool);
-    yes("active").unwrap_or(false) && yes("connected").unwrap_or(true)
-}
-
 async fn look_or(scene: &Scene<'_>, master: &Master) -> Result<Report, String> {
-    let state = state(scene, master.url.as_str()).await?;
-    let frameworks = state.get("frameworks").and_then(Value::as_array).ok_or("the answer lists no frameworks")?;
-    let meant = |framework: &&Value| match &master.framework_id {
-        Some(id) => member(framework, "id") == id.as_str(),
-        None => NAMES.contains(&member(framework, "name")),
+    let bytes = page(scene, master.url.as_str()).await?;
+    let state = MasterState::from_slice(&bytes).map_err(|error| error.to_string())?;
+    let meant = |framework: &&Framework| match &master.framework_id {
+        Some(id) => framework.id == id.as_str() && framework.standing != Standing::Removed,
+        None => framework.is_aurora() && framework.standing != Standing::Removed,
     };
-    let found: Vec<&Value> = frameworks.iter().filter(meant).collect();
-    let registered: Vec<&Value> = found.iter().copied().filter(|framework| is_registered(framework)).collect();
+    let found: Vec<&Framework> = state.frameworks.iter().filter(meant).collect();
+    let is_active = |framework: &&Framework| framework.standing == Standing::Active;
+    let registered: Vec<&Framework> = found.iter().copied().filter(is_active).collect();
     let chosen = match (found.as_slice(), registered.as_slice()) {
         ([], _) => None,
         ([only], _) | (_, [only]) => Some(*only),
@@ -79,7 +97,7 @@ async fn look_or(scene: &Scene<'_>, master: &Master) -> Result<Report, String> {
     let word = if is_registered { "is registered" } else { "is not registered" };
     let mut words = match chosen {
         Some(framework) => {
-            format!("{} tasks run; framework {} {word}", ids.len(), clean::line(member(framework, "id").as_bytes()))
+            format!("{} tasks run; framework {} {word}", ids.len(), clean::line(framework.id.as_bytes()))
         }
         None => "the master knows no framework of Aurora".to_owned(),
     };
@@ -105,20 +123,19 @@ async fn look_or(scene: &Scene<'_>, master: &Master) -> Result<Report, String> {
         outputs.insert("evidence".to_owned(), scene.keep_as_output("running.json", bytes, &mut details).await);
     }
     outputs.insert("by_job".to_owned(), json!(by_job));
-    outputs
-        .insert("framework_id".to_owned(), json!(chosen.map(|framework| member(framework, "id")).unwrap_or_default()));
+    let id = chosen.map(|framework| framework.id.as_str()).unwrap_or_default();
+    outputs.insert("framework_id".to_owned(), json!(id));
     outputs.insert("registered".to_owned(), json!(if is_registered { "yes" } else { "no" }));
     let so = master.registered.is_none_or(|wanted| wanted == is_registered);
     Ok(Report::new(finding(so), words).with_details(details).with_outputs(Value::Object(outputs)))
 }
 
 /// Ids of tasks that run, and how many of each job: Aurora names a task after its job.
-fn running(framework: &Value) -> (BTreeSet<String>, BTreeMap<String, u64>) {
+fn running(framework: &Framework) -> (BTreeSet<String>, BTreeMap<String, u64>) {
     let (mut ids, mut by_job) = (BTreeSet::new(), BTreeMap::new());
-    let lists = ["tasks", "unreachable_tasks"].iter().filter_map(|name| framework.get(name)?.as_array());
-    for task in lists.flatten().filter(|task| RUNS.contains(&member(task, "state"))) {
-        if ids.insert(clean::line(member(task, "id").as_bytes())) {
-            *by_job.entry(clean::line(member(task, "name").as_bytes())).or_default() += 1;
+    for task in framework.tasks.alive() {
+        if ids.insert(clean::line(task.id.as_bytes())) {
+            *by_job.entry(clean::line(task.name.as_bytes())).or_default() += 1;
         }
     }
     (ids, by_job)

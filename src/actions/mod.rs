@@ -35,6 +35,7 @@ mod world;
 pub use crate::hosts::{Stop, Stopper};
 pub use evidence::{Evidence, EvidenceError, Kept, Tag};
 pub use flags_file::{Edited, FlagsFile, FlagsFileError};
+pub use master::master_state;
 pub use run::{Prediction, attempt, look, predict};
 pub use secrets::Secrets;
 pub use sink::Sink;

@@ -53,12 +53,19 @@ struct Row {
 }
 
 /// The tasks to which something happens.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default)]
 pub struct Affected {
     ids: String,
     rows: Vec<Row>,
     shared: Names,
     amounts: Amounts,
+}
+
+/// Equal is what is said of the tasks, not how it is packed.
+impl PartialEq for Affected {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
 }
 
 impl Affected {

@@ -22,7 +22,7 @@ pub const IDS_MAX: usize = 1000;
 pub struct Seen {
     /// How many.
     pub count: u64,
-    /// The first of them, by job and id.
+    /// The first of them, by job.
     pub ids: Vec<String>,
 }
 

@@ -143,10 +143,10 @@ fn jobs(backup: &BackupSide, scheduler: Option<&SchedulerSide>, truth: Source<'_
     }
     let mut items = Vec::new();
     for (job, count) in now.iter().filter(|(job, _)| !then.contains_key(*job)) {
-        items.push(item(Change::Vanishes, job, format!("{count} tasks run; the backup does not have the job")));
+        items.push(item(Change::Vanishes, job, format!("{count} running, none active in the backup")));
     }
     for (job, of) in then.iter().filter(|(job, _)| !now.contains_key(*job)) {
-        items.push(item(Change::ComesBack, job, format!("{} instances in the backup, none runs", of.active)));
+        items.push(item(Change::ComesBack, job, format!("{} active in the backup, none running", of.active)));
     }
     section(in_backup, true, items)
 }
@@ -155,7 +155,7 @@ fn jobs_by_scheduler(then: &BTreeMap<&str, JobTasks>, now: &BTreeMap<&str, JobTa
     let mut items = Vec::new();
     for (job, of) in now {
         let Some(before) = then.get(job) else {
-            let words = format!("{} instances; the backup does not have the job", of.active);
+            let words = format!("{} active, none in the backup", of.active);
             items.push(item(Change::Vanishes, job, words));
             continue;
         };
@@ -180,7 +180,7 @@ fn jobs_by_scheduler(then: &BTreeMap<&str, JobTasks>, now: &BTreeMap<&str, JobTa
         }
     }
     for (job, of) in then.iter().filter(|(job, _)| !now.contains_key(*job)) {
-        items.push(item(Change::ComesBack, job, format!("{} instances; there is no such job now", of.active)));
+        items.push(item(Change::ComesBack, job, format!("{} active in the backup, none now", of.active)));
     }
     items
 }

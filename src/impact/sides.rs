@@ -61,7 +61,8 @@ pub struct BackupSide {
     pub locks: Vec<Struct>,
     /// Wishes for maintenance, from 0.21.
     pub maintenance_requests: Vec<HostMaintenanceRequest>,
-    full: Option<Full>,
+    /// Set once a task did not fit; [`Self::finished`] then refuses.
+    pub full: Option<Full>,
 }
 
 impl BackupSide {

@@ -89,6 +89,8 @@ impl Text {
         let taken = backup.timestamp_ms.map_or_else(|| "without a time".to_owned(), |ms| format!("of {}", utc(ms)));
         let by = backup.build_version.as_deref().map(|by| format!(", written by {}", clean(by))).unwrap_or_default();
         self.line("", &format!("What restoring the backup {taken} would do{by}"));
+        self.line("", &impact.headline());
+        self.out.push('\n');
         let seen = impact.live.at_ms.map(|ms| format!(" at {}", utc(ms))).unwrap_or_default();
         let running = impact.live.running.map_or_else(|| "unknown".to_owned(), |count| count.to_string());
         let active = backup.active_tasks;
@@ -104,8 +106,6 @@ impl Text {
         if let Some(at) = impact.framework.removed_at_ms {
             self.line("", &format!("The master removes it at {} unless a scheduler comes back.", utc(at)));
         }
-        self.out.push('\n');
-        self.line("", &impact.headline());
     }
 
     fn notes(&mut self, word: &str, notes: &[Note]) {
@@ -126,14 +126,7 @@ impl Text {
         if count == 0 {
             return;
         }
-        let word = match fate {
-            Fate::Killed => "KILLED, not in the backup".to_owned(),
-            Fate::EndedInBackup => "KILLED, over in the backup".to_owned(),
-            Fate::Killing => "KILLED, KILLING in the backup".to_owned(),
-            Fate::Replaced => "KILLED and started again".to_owned(),
-            Fate::Restarted => "Lost, and started again".to_owned(),
-            other => format!("Fate {}", other.name()),
-        };
+        let word = title(fate);
         self.title(&format!("{word}: {}", tasks(count)));
         let mut jobs: Vec<&JobGroup> = impact.by_job.iter().filter(|job| job.counts.of(fate) > 0).collect();
         jobs.sort_by(|a, b| b.counts.of(fate).cmp(&a.counts.of(fate)).then_with(|| a.job.cmp(&b.job)));
@@ -247,6 +240,29 @@ impl Text {
     fn push(&mut self, line: &str) {
         self.out.push_str(line.trim_end());
         self.out.push('\n');
+    }
+}
+
+fn title(fate: Fate) -> &'static str {
+    match fate {
+        Fate::Killed => "KILLED, not in the backup",
+        Fate::EndedInBackup => "KILLED, over in the backup",
+        Fate::Killing => "KILLED, KILLING in the backup",
+        Fate::Replaced => "KILLED and started again",
+        Fate::Assigned => "Kept if in time, ASSIGNED in the backup",
+        Fate::Restarted => "Lost and started again",
+        Fate::PartitionedGone => "Gone, PARTITIONED in the backup",
+        Fate::EndedMeanwhile => "Ended meanwhile",
+        Fate::PendingRuns => "Go on unknown to the scheduler, PENDING in the backup",
+        Fate::Pending => "To be scheduled, PENDING in the backup",
+        Fate::Orphaned => "Go on without a scheduler, in another framework",
+        Fate::Stuck => "In the backup, nothing happens",
+        Fate::Ending => "Being ended already",
+        Fate::KillingGone => "Gone, KILLING in the backup",
+        Fate::Unreachable => "On agents out of reach",
+        Fate::Unknown => "NOT KNOWN",
+        Fate::Starting | Fate::PartitionedBack | Fate::Kept => "Kept",
+        Fate::History => "Over",
     }
 }
 

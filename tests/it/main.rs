@@ -15,6 +15,7 @@ mod aurora_judge;
 mod e2e;
 mod fuzz_corpus;
 mod hostile;
+mod impact;
 mod journal;
 mod logscan;
 mod practice;

@@ -341,15 +341,14 @@ struct RawTask<'a> {
     slave_id: Borrowed<'a>,
     #[serde(borrow, default)]
     state: Borrowed<'a>,
-    #[serde(default)]
-    resources: RawResources,
+    resources: Option<RawResources>,
     #[serde(default)]
     labels: Labels,
     #[serde(default)]
     statuses: Newest,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 struct RawResources {
     cpus: Option<f64>,
     mem: Option<f64>,
@@ -363,14 +362,15 @@ impl RawTask<'_> {
             tasks.odd += 1;
             return Ok(());
         }
+        let resources = self.resources.as_ref();
         let task = TaskRef {
             id: &self.id.0,
             name: &self.name.0,
             state: TaskState::from_word(&self.state.0),
             agent_id: &self.slave_id.0,
-            cpus: self.resources.cpus,
-            mem_mb: self.resources.mem,
-            disk_mb: self.resources.disk,
+            cpus: resources.and_then(|of| of.cpus),
+            mem_mb: resources.and_then(|of| of.mem),
+            disk_mb: resources.and_then(|of| of.disk),
             labels: &self.labels.0,
             newest_status_ms: millis(self.statuses.0),
         };
