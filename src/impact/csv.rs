@@ -2,11 +2,11 @@
 //!
 //! Texts come from a cluster's users: one that a spreadsheet would take for a formula is given a quote before it.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use super::{
     fate::Fate,
-    groups::Resources,
+    groups::{JobGroup, Resources},
     model::Impact,
     text::{clean, of_job},
 };
@@ -34,23 +34,19 @@ impl Impact {
     }
 
     fn task_rows(&self, writer: &mut csv::Writer<Vec<u8>>) -> Result<(), csv::Error> {
-        writer.write_record([
-            "id",
-            "role",
-            "environment",
-            "job",
-            "instance",
-            "fate",
-            "in_backup",
-            "now",
-            "host",
-            "owner",
-            "cpus",
-            "ram_mb",
-            "disk_mb",
-        ])?;
+        let head = ["id", "role", "environment", "job", "instance", "fate", "in_backup", "now", "host"];
+        writer.write_record(head.iter().chain(&["owner", "owner_of", "cpus", "ram_mb", "disk_mb"]))?;
+        let jobs: BTreeMap<&str, &JobGroup> = self.by_job.iter().map(|job| (job.job.as_str(), job)).collect();
         for task in self.tasks.iter() {
             let (role, environment, name) = of_job(&task.job);
+            // Nobody says whose a task is that only the master knows; its job or its role does.
+            let job = jobs.get(&*task.job).filter(|_| task.owner.is_empty());
+            let (owner, of) = match job {
+                None if task.owner.is_empty() => (String::new(), ""),
+                None => (task.owner.to_string(), "task"),
+                Some(job) if job.owners.is_empty() => (String::new(), ""),
+                Some(job) => (job.owners.join(" "), if job.owners_by_role { "role" } else { "job" }),
+            };
             writer.write_record([
                 &*cell(&task.id),
                 &*cell(role),
@@ -61,7 +57,8 @@ impl Impact {
                 &*cell(&task.in_backup),
                 &*cell(&task.now),
                 &*cell(&task.host),
-                &*cell(&task.owner),
+                &*cell(&owner),
+                of,
                 &amount(task.cpus),
                 &amount(task.ram_mb),
                 &amount(task.disk_mb),
@@ -78,7 +75,9 @@ impl Impact {
         for job in &self.by_job {
             let (role, environment, name) = of_job(&job.job);
             let owners = job.owners.join(" ");
-            let killed = job.instances.get(&Fate::Killed).map_or("", |instances| instances.0.as_str());
+            let killed =
+                job.instances.iter().filter(|(fate, _)| fate.kills()).map(|(_, instances)| instances.0.as_str());
+            let killed = killed.collect::<Vec<_>>().join(",");
             let Resources { cpus, ram_mb, disk_mb } = job.killed_resources;
             let mut row: Vec<Cow<'_, str>> = vec![cell(role), cell(environment), cell(name), cell(&owners)];
             row.push(if job.owners_by_role { "role" } else { "job" }.into());

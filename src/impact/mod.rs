@@ -31,7 +31,7 @@ pub use csv::CsvOf;
 pub use fate::{Fate, Truth, fate};
 pub use framework::{FrameworkFate, FrameworkJudged, OtherFramework};
 pub use groups::{FateCounts, Group, Instances, JobGroup, Resources};
-pub use model::{BackupFacts, FORMAT, Impact, LiveFacts, Note, Verdict};
+pub use model::{BackupFacts, FORMAT, Impact, LiveFacts, Note, Verdict, schema};
 pub use outcome::Outcome;
 pub use prediction::{PredictedJob, Prediction};
 pub use reverted::{Change, Item, Reverted, Section};

@@ -1,9 +1,10 @@
 //! What a restore would do, as a value that is kept, shown and sent around.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{
     affected::Affected,
@@ -128,4 +129,15 @@ impl Impact {
     pub fn affected_jobs(&self) -> impl Iterator<Item = &JobGroup> {
         self.by_job.iter().filter(|job| job.is_affected())
     }
+}
+
+static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
+    let mut schema = schemars::schema_for!(Impact);
+    schema.insert("title".to_owned(), Value::from(format!("What restoring a backup would do, format {FORMAT}")));
+    schema.to_value()
+});
+
+/// The JSON Schema of [`Impact`].
+pub fn schema() -> &'static Value {
+    &SCHEMA
 }

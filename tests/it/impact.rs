@@ -524,6 +524,16 @@ fn it_is_exported_as_text_json_and_csv() {
 }
 
 #[test]
+fn the_schema_in_assets_is_that_of_the_type() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/impact.schema.json");
+    let made = format!("{:#}\n", impact::schema());
+    if std::env::var_os("INSTA_UPDATE").is_some_and(|how| how == "always") {
+        std::fs::write(&path, &made).unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(path).unwrap(), made, "INSTA_UPDATE=always writes it");
+}
+
+#[test]
 fn hostile_names_do_not_reach_a_terminal_or_a_formula() {
     let mut backup = side(&[]);
     let mut task = brief("=cmd()|x\u{1b}[2J", "r\u{202e}/e/n\n", 0, S::Running);
