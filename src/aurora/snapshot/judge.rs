@@ -20,7 +20,7 @@ pub(super) fn fit(walked: &Walked, tally: &Tally) -> Fit {
         match error {
             WalkError::Read { .. } => found.add(ProblemCode::ReadFailed, error.to_string()),
             WalkError::TooLong { .. } => found.add(ProblemCode::TooLarge, error.to_string()),
-            WalkError::ElementTooLarge { .. } => {
+            WalkError::ElementTooLarge { .. } | WalkError::TooManyValues { .. } => {
                 found.add(ProblemCode::TooLarge, format!("decoding stops {at}: {error}"));
             }
             WalkError::Bytes(_) if walked.size == 0 => {
@@ -134,6 +134,10 @@ pub(super) fn warnings(walked: &Walked, tally: &Tally) -> Vec<Problem> {
             ProblemCode::MadeByRestore,
             "it was written by a commit of a staged backup: its time is that of the backup, its writer is not named",
         );
+    }
+    if tally.duplicates_not_sought > 0 {
+        let message = format!("{} tasks were not compared for ids that occur again", tally.duplicates_not_sought);
+        found.add(ProblemCode::DuplicatesNotSought, message);
     }
     if tally.jobs_not_cron > 0 {
         let message =

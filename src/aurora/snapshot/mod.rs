@@ -4,19 +4,33 @@
 //! byte, with bytes after its end, or of a single zero byte without a word, and committing the last empties the cluster. So this reader asks
 //! for more than the scheduler does: decoded to the closing byte, nothing after it, a time, a writer, texts that are texts, tasks that are whole.
 //!
-//! [`walk_from`] reads a stream and hands over one element after another; [`read_backup_from`] counts and judges them.
+//! [`walk_from`] reads a stream once and hands over one element after another; of a task only what [`TaskBrief`](super::brief::TaskBrief) holds,
+//! borrowed from the buffer. [`read_backup_from`] counts and judges what it is handed. Memory does not grow with the file: a buffer that holds
+//! the largest element, names up to a limit, and 16 bytes a task for as many ids as are compared with each other.
 //!
-//! Names (a `temp_` file is never a backup), digests, opening files and the age against a clock are the caller's.
+//! Survives any bytes: lengths are believed only as far as bytes arrive, depth, elements, names and lists have limits, a stream may give its
+//! bytes in any portions and may fail on the way. What a limit left out is said; what could not be read is unknown, and neither good nor bad.
+//!
+//! Deliberately not here: opening files, names (a `temp_` file is never a backup), digests, the age against a clock; and running the SQL
+//! statements of releases 0.13 to 0.18, in which they keep hosts, quotas, locks and job updates.
 
+mod groups;
 mod judge;
+mod look;
+mod repeated;
 mod rows;
+mod skim;
+mod source;
 mod strange;
 mod summary;
 mod tally;
+mod task;
+mod text;
 mod walk;
 mod whole;
 
 pub use rows::{TaskRow, list_tasks, list_tasks_from};
+pub use source::{ELEMENT_BYTES_MAX, STREAM_BYTES_MAX};
 pub use strange::FieldCounts;
 pub use summary::*;
 pub use tally::{read_backup, read_backup_from};

@@ -14,6 +14,8 @@ pub const GROUPS_MAX: usize = 100_000;
 pub const GROUP_NAME_BYTES_MAX: usize = 16 << 20;
 /// Entries of each list of cron jobs, quotas, updates, hosts, locks and wishes for maintenance.
 pub const LISTED_MAX: usize = 10_000;
+/// Bytes of all texts of one of those lists: 10,000 entries of a length that occurs.
+pub const LISTED_BYTES_MAX: usize = 4 << 20;
 
 /// Tasks of one job, role, environment or host.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -1,9 +1,11 @@
 //! Counting what a walk finds.
 
+use super::groups::Groups;
 use super::judge;
+use super::repeated::Repeated;
 use super::summary::{
-    BackupCounts, BackupSummary, CronBrief, GROUP_NAME_BYTES_MAX, GROUPS_MAX, HostBrief, JobCount, LISTED_MAX,
-    LockBrief, MaintenanceBrief, NotListed, QuotaBrief, UpdateBrief,
+    BackupCounts, BackupSummary, CronBrief, HostBrief, LISTED_BYTES_MAX, LISTED_MAX, LockBrief, MaintenanceBrief,
+    NotListed, QuotaBrief, UpdateBrief,
 };
 use super::walk::{BriefSink, walk_from};
 use crate::aurora::brief::TaskBrief;
@@ -12,13 +14,14 @@ use crate::aurora::types::{
     ScheduleStatus, StoredCronJob, StoredJobUpdateDetails,
 };
 use crate::aurora::value::{Struct, Value};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::Read;
 
 /// Reads a backup file from a stream and judges it.
 pub fn read_backup_from(read: impl Read) -> BackupSummary {
     let mut tally = Tally::default();
     let walked = walk_from(read, &mut tally);
+    tally.settle();
     let fit = judge::fit(&walked, &tally);
     let warnings = judge::warnings(&walked, &tally);
     let in_sql = walked.db_statements > 0;
@@ -60,45 +63,25 @@ pub fn read_backup(bytes: &[u8]) -> BackupSummary {
     read_backup_from(bytes)
 }
 
-/// Tasks by a name, up to the limits.
-#[derive(Default)]
-struct Groups {
-    counts: BTreeMap<String, JobCount>,
-    name_bytes: usize,
-    more: JobCount,
-}
-
-impl Groups {
-    fn add(&mut self, name: &str, active: bool) {
-        let fits = self.counts.len() < GROUPS_MAX && self.name_bytes + name.len() <= GROUP_NAME_BYTES_MAX;
-        let count = match self.counts.get_mut(name) {
-            Some(count) => count,
-            None if fits => {
-                self.name_bytes += name.len();
-                self.counts.entry(name.to_owned()).or_default()
-            }
-            None => &mut self.more,
-        };
-        count.total += 1;
-        count.active += u64::from(active);
-    }
-}
-
 /// The first entries of a list, and how many more there were.
 struct Listed<T> {
     items: Vec<T>,
+    bytes: usize,
     more: u64,
 }
 
 impl<T> Default for Listed<T> {
     fn default() -> Self {
-        Self { items: Vec::new(), more: 0 }
+        Self { items: Vec::new(), bytes: 0, more: 0 }
     }
 }
 
 impl<T> Listed<T> {
-    fn add(&mut self, item: T) {
-        if self.items.len() < LISTED_MAX {
+    /// Takes an entry whose texts are so many bytes.
+    fn add(&mut self, item: T, text_bytes: usize) {
+        let bytes = self.bytes.saturating_add(text_bytes);
+        if self.items.len() < LISTED_MAX && bytes <= LISTED_BYTES_MAX {
+            self.bytes = bytes;
             self.items.push(item);
         } else {
             self.more += 1;
@@ -119,7 +102,9 @@ pub(super) struct Tally {
     updates_active: u64,
     locks: u64,
     maintenance_requests: u64,
-    by_status: BTreeMap<ScheduleStatus, u64>,
+    /// Few states occur, so they are sought one by one.
+    by_status: Vec<(ScheduleStatus, u64)>,
+    other_statuses: u64,
     by_job: Groups,
     by_role: Groups,
     by_environment: Groups,
@@ -131,8 +116,9 @@ pub(super) struct Tally {
     lock_list: Listed<LockBrief>,
     maintenance_list: Listed<MaintenanceBrief>,
     newest_event_ms: Option<i64>,
-    ids: BTreeSet<String>,
+    ids: Repeated,
     pub(super) duplicates: u64,
+    pub(super) duplicates_not_sought: u64,
     pub(super) incomplete: u64,
     pub(super) incomplete_first: Option<String>,
 }
@@ -142,24 +128,22 @@ impl BriefSink for Tally {
         let active = task.status.is_active();
         self.tasks += 1;
         self.active_tasks += u64::from(active);
-        *self.by_status.entry(task.status).or_default() += 1;
+        self.count_status(task.status);
         if let Some(why) = incomplete(task) {
             self.incomplete += 1;
-            self.incomplete_first.get_or_insert_with(|| format!("{:?} has no {why}", task.id));
+            self.incomplete_first.get_or_insert_with(|| format!("{:?} has no {why}", shortened(task.id)));
         }
-        if task.role.is_empty() && task.environment.is_empty() && task.name.is_empty() {
-            self.by_job.add("", active);
-        } else {
-            self.by_job.add(&format!("{}/{}/{}", task.role, task.environment, task.name), active);
+        if !self.by_job.add_parts(task.role, task.environment, task.name, active) {
+            self.by_role.add(task.role, active);
+            self.by_environment.add(task.environment, active);
         }
-        self.by_role.add(task.role, active);
-        self.by_environment.add(task.environment, active);
         if let Some(host) = task.host {
             self.by_host.add(host, active);
         }
         self.newest_event_ms = self.newest_event_ms.max(task.newest_event_ms);
-        if !self.ids.insert(task.id.to_owned()) {
-            self.duplicates += 1;
+        // Tasks without an id are not whole, which is said of them.
+        if !task.id.is_empty() {
+            self.ids.add(task.id);
         }
     }
 
@@ -170,25 +154,29 @@ impl BriefSink for Tally {
         self.jobs_not_cron += u64::from(schedule.is_empty());
         let key = config.key.or_else(|| config.task_config.as_ref()?.job_key());
         let job = key.map(|key| key.to_string()).unwrap_or_default();
-        self.cron_list.add(CronBrief { job, schedule, instances: config.instance_count });
+        let bytes = job.len() + schedule.len();
+        self.cron_list.add(CronBrief { job, schedule, instances: config.instance_count }, bytes);
     }
 
     fn quota(&mut self, quota: QuotaConfiguration) {
         self.quotas += 1;
         let amounts = quota.quota.unwrap_or_default();
         let resources = amounts.resources.map(|set| set.0).unwrap_or_default();
-        self.quota_list.add(QuotaBrief {
+        let bytes = quota.role.len();
+        let brief = QuotaBrief {
             role: quota.role,
             cpus: resources.iter().find_map(|one| one.num_cpus).or(amounts.num_cpus),
             ram_mb: resources.iter().find_map(|one| one.ram_mb).or(amounts.ram_mb),
             disk_mb: resources.iter().find_map(|one| one.disk_mb).or(amounts.disk_mb),
-        });
+        };
+        self.quota_list.add(brief, bytes);
     }
 
     fn host(&mut self, host: HostAttributes) {
         self.hosts += 1;
         if let Some(mode) = host.mode.filter(|mode| *mode != MaintenanceMode::None) {
-            self.host_list.add(HostBrief { host: host.host, mode: mode.to_string() });
+            let bytes = host.host.len();
+            self.host_list.add(HostBrief { host: host.host, mode: mode.to_string() }, bytes);
         }
     }
 
@@ -200,36 +188,62 @@ impl BriefSink for Tally {
         }
         self.updates_active += 1;
         let summary = update.details.and_then(|details| details.update?.summary).unwrap_or_default();
-        self.update_list.add(UpdateBrief {
+        let brief = UpdateBrief {
             job: summary.job().map(ToString::to_string).unwrap_or_default(),
             id: summary.id().unwrap_or_default().to_owned(),
             status: status.unwrap_or_default().to_string(),
             user: summary.user.unwrap_or_default(),
-        });
+        };
+        let bytes = brief.job.len() + brief.id.len() + brief.user.len();
+        self.update_list.add(brief, bytes);
     }
 
     fn lock(&mut self, lock: Struct) {
         self.locks += 1;
         let job = lock.rec(1).and_then(|key| key.rec(1));
-        let job = job.map(|job| [1, 2, 3].map(|id| job.str(id).unwrap_or_default()).join("/"));
-        self.lock_list.add(LockBrief {
-            job: job.unwrap_or_default(),
-            user: lock.str(3).unwrap_or_default().to_owned(),
-            timestamp_ms: lock.get(4).and_then(Value::as_i64),
-        });
+        let job = job.map(|job| [1, 2, 3].map(|id| job.str(id).unwrap_or_default()).join("/")).unwrap_or_default();
+        let user = lock.str(3).unwrap_or_default().to_owned();
+        let bytes = job.len() + user.len();
+        self.lock_list.add(LockBrief { job, user, timestamp_ms: lock.get(4).and_then(Value::as_i64) }, bytes);
     }
 
     fn maintenance_request(&mut self, request: HostMaintenanceRequest) {
         self.maintenance_requests += 1;
-        self.maintenance_list.add(MaintenanceBrief {
+        let bytes = request.host.len();
+        let brief = MaintenanceBrief {
             host: request.host,
             timeout_secs: request.timeout_secs,
             created_ms: request.created_timestamp_ms,
-        });
+        };
+        self.maintenance_list.add(brief, bytes);
     }
 }
 
+/// States that are told apart; eighteen exist, damage makes more.
+const STATUSES_MAX: usize = 64;
+
 impl Tally {
+    #[inline]
+    fn count_status(&mut self, status: ScheduleStatus) {
+        let room = self.by_status.len() < STATUSES_MAX;
+        match self.by_status.iter_mut().find(|(known, _)| *known == status) {
+            Some((_, count)) => *count += 1,
+            None if room => self.by_status.push((status, 1)),
+            None => self.other_statuses += 1,
+        }
+    }
+
+    /// Does what is left until the last task was seen.
+    fn settle(&mut self) {
+        let ids = std::mem::take(&mut self.ids);
+        self.duplicates_not_sought = ids.beyond;
+        self.duplicates = ids.count();
+        for ((role, environment, _), count) in self.by_job.each() {
+            self.by_role.merge(role, count);
+            self.by_environment.merge(environment, count);
+        }
+    }
+
     fn counts(&self, in_sql: bool) -> BackupCounts {
         let unless_in_sql = |count: u64| if in_sql && count == 0 { None } else { Some(count) };
         BackupCounts {
@@ -265,10 +279,13 @@ impl Tally {
             maintenance_requests: self.maintenance_list.more,
         };
         summary.by_status = self.by_status.into_iter().map(|(status, count)| (status.to_string(), count)).collect();
-        summary.by_job = self.by_job.counts;
-        summary.by_role = self.by_role.counts;
-        summary.by_environment = self.by_environment.counts;
-        summary.by_host = self.by_host.counts;
+        if self.other_statuses > 0 {
+            summary.by_status.insert("UNKNOWN".to_owned(), self.other_statuses);
+        }
+        summary.by_job = self.by_job.into_joined();
+        summary.by_role = self.by_role.into_names();
+        summary.by_environment = self.by_environment.into_names();
+        summary.by_host = self.by_host.into_names();
         summary.cron_jobs = self.cron_list.items;
         summary.quotas = self.quota_list.items;
         summary.active_updates = self.update_list.items;
@@ -290,4 +307,10 @@ fn incomplete(task: &TaskBrief<'_>) -> Option<&'static str> {
     } else {
         None
     }
+}
+
+/// An id as it is quoted: a damaged one may be very long.
+fn shortened(id: &str) -> &str {
+    const QUOTED_BYTES_MAX: usize = 200;
+    id.get(..id.floor_char_boundary(QUOTED_BYTES_MAX)).unwrap_or_default()
 }

@@ -1,19 +1,25 @@
 //! The walk over a snapshot: one element after another, none of them kept.
 
-use super::strange::FieldCounts;
+use super::look::Look;
+use super::skim::{Cursor, Skimmed, Stop};
+use super::source::Source;
+use super::strange::{FieldCounts, Odd};
+use super::task;
+use super::text::Utf8Check;
 use crate::aurora::brief::TaskBrief;
-use crate::aurora::schema::Thrift;
 use crate::aurora::tbinary::{Reader, TBinaryError};
 use crate::aurora::types::{
-    AssignedTask, HostAttributes, HostMaintenanceRequest, JobConfiguration, QuotaConfiguration, ScheduledTask,
-    SchedulerMetadata, StoredCronJob, StoredJobUpdateDetails, TaskConfig, TaskEvent,
+    HostAttributes, HostMaintenanceRequest, QuotaConfiguration, SchedulerMetadata, StoredCronJob,
+    StoredJobUpdateDetails,
 };
-use crate::aurora::value::{Struct, TType, Value};
+use crate::aurora::value::{Struct, TType};
 use std::io::Read;
 use thiserror::Error;
 
-/// Fields of the struct that Aurora has and this program does not model.
-const TASK_CONFIG_UNMODELLED: &[i16] = &[20, 22, 24, 29, 33, 34, 35];
+/// The most values one element other than a task is built of: an update of a job with 100,000 instances has about a million.
+const ELEMENT_VALUES_MAX: u64 = 2_000_000;
+/// Top-level fields that are remembered as strange; damage makes more of them than anybody reads.
+const STRANGE_FIELDS_MAX: usize = 64;
 
 /// Takes what [`walk_from`] finds, in the order of the file. Everything but a task is handed over whole.
 pub trait BriefSink {
@@ -55,6 +61,14 @@ pub enum WalkError {
         /// The limit.
         limit: u64,
     },
+    /// One element is built of more values than are held in memory.
+    #[error("the element at byte {at} is built of more than {limit} values, the most that are held in memory")]
+    TooManyValues {
+        /// Offset of the element.
+        at: u64,
+        /// The limit.
+        limit: u64,
+    },
     /// The stream goes on beyond what is read of any.
     #[error("longer than {limit} bytes, the most that is read")]
     TooLong {
@@ -78,7 +92,7 @@ pub struct Walked {
     pub db_statements: u64,
     /// Field 12.
     pub experimental_task_store: bool,
-    /// Top-level fields that no release has, or of another type than declared; each once.
+    /// Top-level fields that no release has, or of another type than declared; each once, the first 64.
     pub strange_fields: Vec<i16>,
     /// Fields within the elements that no release up to 0.23 has.
     pub unknown: FieldCounts,
@@ -95,114 +109,235 @@ pub struct Walked {
 }
 
 /// Walks a snapshot to its end or to the first byte that cannot be understood, and reads the stream to its end.
-pub fn walk_from(mut read: impl Read, sink: &mut dyn BriefSink) -> Walked {
-    let mut bytes = Vec::new();
-    let failed = read.by_ref().take(super::BACKUP_BYTES_MAX).read_to_end(&mut bytes).err();
-    let mut walked =
-        Walked { size: bytes.len() as u64, starts_with_end: bytes.first() == Some(&0), ..Walked::default() };
-    let mut reader = Reader::new(&bytes);
-    walked.error = walk_fields(&mut reader, sink, &mut walked).err().map(WalkError::Bytes);
-    walked.end = reader.offset() as u64;
-    walked.not_utf8 = reader.not_utf8();
-    if walked.error.is_none() {
-        walked.trailing = reader.left() as u64;
-    }
-    if let Some(error) = failed {
-        walked.error = Some(WalkError::Read { at: walked.size, message: error.to_string() });
-    }
+pub fn walk_from(read: impl Read, sink: &mut dyn BriefSink) -> Walked {
+    let mut walk = Walk {
+        source: Source::new(read),
+        sink,
+        walked: Walked::default(),
+        odd: Odd::default(),
+        of_one: Odd::default(),
+    };
+    let error = walk.fields().err();
+    let Walk { mut source, mut walked, odd, .. } = walk;
+    walked.end = match &error {
+        Some(WalkError::Bytes(error)) => error.offset() as u64,
+        _ => source.offset(),
+    };
+    let drained = match &error {
+        // The stream has no more to give.
+        Some(WalkError::Read { at, .. }) => Ok(*at),
+        Some(WalkError::TooLong { limit }) => Ok(*limit),
+        _ => source.drain(),
+    };
+    (walked.size, walked.error) = match (drained, error) {
+        (Ok(size), error) => (size, error),
+        // What was understood to be damaged is damaged whatever follows.
+        (Err(_), Some(error)) => (source.offset(), Some(error)),
+        (Err(failed), None) => (source.offset(), Some(failed)),
+    };
+    walked.trailing = if walked.error.is_none() { walked.size - walked.end } else { 0 };
+    walked.unknown = odd.unknown.into();
+    walked.mistyped = odd.mistyped.into();
+    walked.not_utf8 = odd.not_utf8;
     walked
 }
 
-fn walk_fields(reader: &mut Reader<'_>, sink: &mut dyn BriefSink, walked: &mut Walked) -> Result<(), TBinaryError> {
-    while let Some((id, ttype)) = reader.field()? {
-        match (id, ttype) {
-            (3, TType::Set) => each(reader, id, walked, &mut |walked, host: HostAttributes| {
-                walked.strange("hostAttributes", &host.other, HostAttributes::IDS, &[]);
-                sink.host(host);
-            })?,
-            (4, TType::Set) => each(reader, id, walked, &mut |walked, task: ScheduledTask| {
-                walked.look_at_task(&task);
-                sink.task(&TaskBrief::of(&task));
-            })?,
-            (5, TType::Set) => each(reader, id, walked, &mut |walked, job: StoredCronJob| {
-                walked.strange("cronJobs", &job.other, StoredCronJob::IDS, &[]);
-                if let Some(job) = &job.job_configuration {
-                    walked.strange("cronJobs/jobConfiguration", &job.other, JobConfiguration::IDS, &[]);
+struct Walk<'s, R> {
+    source: Source<R>,
+    sink: &'s mut dyn BriefSink,
+    walked: Walked,
+    odd: Odd,
+    /// What does not fit in the element at hand, kept apart because it may have to be begun again.
+    of_one: Odd,
+}
+
+impl<R: Read> Walk<'_, R> {
+    fn fields(&mut self) -> Result<(), WalkError> {
+        self.walked.starts_with_end = self.source.need(1)?.first() == Some(&0);
+        while let Some((id, ttype)) = self.field()? {
+            match (id, ttype) {
+                (1, TType::I64) => self.walked.timestamp_ms = Some(i64::from_be_bytes(self.source.take()?)),
+                (3, TType::Set) => self.each(id, |walk, host| walk.sink.host(host))?,
+                (4, TType::Set) => self.tasks()?,
+                (5, TType::Set) => self.each(id, |walk, job| walk.sink.cron_job(job))?,
+                (6, TType::Struct) => self.walked.metadata = Some(self.decoded()?),
+                (8, TType::Set) => self.each(id, |walk, quota| walk.sink.quota(quota))?,
+                (9, TType::Set) => self.each(id, |walk, lock| walk.sink.lock(lock))?,
+                (10, TType::Set) => self.each(id, |walk, update| walk.sink.job_update(update))?,
+                (11, TType::List) => self.statements()?,
+                (12, TType::Bool) => self.walked.experimental_task_store = self.source.take::<1>()? != [0],
+                (13, TType::Set) => self.each(id, |walk, request| walk.sink.maintenance_request(request))?,
+                _ => {
+                    self.strange_field(id);
+                    self.skip(ttype)?;
                 }
-                sink.cron_job(job);
-            })?,
-            (8, TType::Set) => each(reader, id, walked, &mut |walked, quota: QuotaConfiguration| {
-                walked.strange("quotas", &quota.other, QuotaConfiguration::IDS, &[]);
-                sink.quota(quota);
-            })?,
-            (9, TType::Set) => each(reader, id, walked, &mut |_, lock| sink.lock(lock))?,
-            (10, TType::Set) => each(reader, id, walked, &mut |walked, update: StoredJobUpdateDetails| {
-                walked.strange("jobUpdates", &update.other, StoredJobUpdateDetails::IDS, &[]);
-                sink.job_update(update);
-            })?,
-            (11, TType::List) => {
-                each(reader, id, walked, &mut |walked, _: String| walked.db_statements += 1)?;
-            }
-            (13, TType::Set) => each(reader, id, walked, &mut |walked, request: HostMaintenanceRequest| {
-                walked.strange("maintenanceRequests", &request.other, HostMaintenanceRequest::IDS, &[]);
-                sink.maintenance_request(request);
-            })?,
-            _ => {
-                let value = reader.value(ttype)?;
-                walked.single(id, value);
             }
         }
-    }
-    Ok(())
-}
-
-fn each<T: Thrift>(
-    reader: &mut Reader<'_>,
-    id: i16,
-    walked: &mut Walked,
-    take: &mut dyn FnMut(&mut Walked, T),
-) -> Result<(), TBinaryError> {
-    let head = reader.seq_head()?;
-    if head.count > 0 && head.elem != T::TTYPE {
-        walked.strange_fields.push(id);
-    }
-    for _ in 0..head.count {
-        if let Ok(item) = T::from_value(reader.value(head.elem)?) {
-            take(walked, item);
-        }
-    }
-    Ok(())
-}
-
-impl Walked {
-    fn single(&mut self, id: i16, value: Value) {
-        match (id, value) {
-            (1, Value::I64(timestamp)) => self.timestamp_ms = Some(timestamp),
-            (6, Value::Struct(fields)) => self.metadata = Some(SchedulerMetadata::from_struct(fields)),
-            (12, Value::Bool(yes)) => self.experimental_task_store = yes,
-            _ => self.strange_fields.push(id),
-        }
+        Ok(())
     }
 
-    fn look_at_task(&mut self, task: &ScheduledTask) {
-        self.strange("tasks", &task.other, ScheduledTask::IDS, &[]);
-        self.strange("tasks/assignedTask", &task.assigned_task.other, AssignedTask::IDS, &[]);
-        if let Some(config) = &task.assigned_task.task {
-            self.strange("tasks/assignedTask/task", &config.other, TaskConfig::IDS, TASK_CONFIG_UNMODELLED);
+    fn field(&mut self) -> Result<Option<(i16, TType)>, WalkError> {
+        if self.source.need(1)?.first() == Some(&0) {
+            self.source.consume(1);
+            return Ok(None);
         }
-        for event in task.task_events.iter().flatten() {
-            self.strange("tasks/taskEvents", &event.other, TaskEvent::IDS, &[]);
-        }
+        self.skimmed(|cursor| cursor.field())
     }
 
-    /// Of what was kept aside: a declared id is there because its type was wrong, one that Aurora has and we do not model is fine.
-    fn strange(&mut self, place: &str, other: &Struct, declared: &[i16], unmodelled: &[i16]) {
-        for (id, _) in &other.fields {
-            if declared.contains(id) {
-                self.mistyped.add(place, *id);
-            } else if !unmodelled.contains(id) {
-                self.unknown.add(place, *id);
+    /// Lets `read` read an element from the window, again from its start with a wider window for as long as it lacks bytes.
+    fn skimmed<T>(&mut self, mut read: impl FnMut(&mut Cursor<'_, '_>) -> Skimmed<T>) -> Result<T, WalkError> {
+        loop {
+            let mut cursor = Cursor::new(self.source.window(), self.source.offset(), &mut self.of_one);
+            match read(&mut cursor) {
+                Ok(element) => {
+                    let used = cursor.used();
+                    self.source.consume(used);
+                    self.odd.take(&mut self.of_one);
+                    return Ok(element);
+                }
+                Err(Stop::Bad(error)) => return Err(error.into()),
+                Err(Stop::More { at, needed }) => {
+                    self.of_one.clear();
+                    if !self.source.more()? {
+                        return Err(TBinaryError::Truncated { at, needed }.into());
+                    }
+                }
             }
         }
+    }
+
+    /// Head of a set or list whose elements should be of this type; whether they are.
+    fn head(&mut self, id: i16, wanted: TType) -> Result<(TType, usize, bool), WalkError> {
+        let (elem, count) = self.skimmed(|cursor| cursor.seq_head())?;
+        let right = count == 0 || elem == wanted;
+        if !right {
+            self.strange_field(id);
+        }
+        Ok((elem, count, right))
+    }
+
+    fn tasks(&mut self) -> Result<(), WalkError> {
+        let (elem, count, right) = self.head(4, TType::Struct)?;
+        if !right {
+            return self.skip_items(elem, count);
+        }
+        for _ in 0..count {
+            self.task()?;
+        }
+        Ok(())
+    }
+
+    fn task(&mut self) -> Result<(), WalkError> {
+        loop {
+            let mut cursor = Cursor::new(self.source.window(), self.source.offset(), &mut self.of_one);
+            match task::task(&mut cursor) {
+                Ok(brief) => {
+                    self.sink.task(&brief);
+                    let used = cursor.used();
+                    self.source.consume(used);
+                    self.odd.take(&mut self.of_one);
+                    return Ok(());
+                }
+                Err(Stop::Bad(error)) => return Err(error.into()),
+                Err(Stop::More { at, needed }) => {
+                    self.of_one.clear();
+                    if !self.source.more()? {
+                        return Err(TBinaryError::Truncated { at, needed }.into());
+                    }
+                }
+            }
+        }
+    }
+
+    fn each<T: Look>(&mut self, id: i16, mut take: impl FnMut(&mut Self, T)) -> Result<(), WalkError> {
+        let (elem, count, right) = self.head(id, TType::Struct)?;
+        if !right {
+            return self.skip_items(elem, count);
+        }
+        for _ in 0..count {
+            let element = self.decoded()?;
+            take(self, element);
+        }
+        Ok(())
+    }
+
+    /// Decodes one struct whole.
+    fn decoded<T: Look>(&mut self) -> Result<T, WalkError> {
+        let at = self.source.offset();
+        let fields = self.skimmed(|cursor| {
+            let bytes = cursor.of_struct()?;
+            Ok(Reader::with_limit(bytes, ELEMENT_VALUES_MAX).structure())
+        })?;
+        let fields = fields.map_err(|error| match error {
+            TBinaryError::TooMany { limit, .. } => WalkError::TooManyValues { at, limit },
+            other => other.into(),
+        })?;
+        let element = T::of(fields);
+        element.look(&mut self.odd);
+        Ok(element)
+    }
+
+    fn statements(&mut self) -> Result<(), WalkError> {
+        let (elem, count, right) = self.head(11, TType::String)?;
+        self.skip_items(elem, count)?;
+        self.walked.db_statements += if right { count as u64 } else { 0 };
+        Ok(())
+    }
+
+    fn strange_field(&mut self, id: i16) {
+        let fields = &mut self.walked.strange_fields;
+        if fields.len() < STRANGE_FIELDS_MAX && !fields.contains(&id) {
+            fields.push(id);
+        }
+    }
+
+    /// Steps over a field of the snapshot. Of a container only one element at a time has to be in the window, of a text nothing.
+    fn skip(&mut self, ttype: TType) -> Result<(), WalkError> {
+        match ttype {
+            TType::String => self.skip_text(),
+            TType::Set | TType::List => {
+                let (elem, count) = self.skimmed(|cursor| cursor.seq_head())?;
+                self.skip_items(elem, count)
+            }
+            TType::Map => {
+                let (key, value, count) = self.skimmed(|cursor| cursor.map_head())?;
+                for _ in 0..count {
+                    self.skimmed(|cursor| cursor.skip(key, 1))?;
+                    self.skimmed(|cursor| cursor.skip(value, 1))?;
+                }
+                Ok(())
+            }
+            other => self.skimmed(|cursor| cursor.skip(other, 1)),
+        }
+    }
+
+    fn skip_items(&mut self, elem: TType, count: usize) -> Result<(), WalkError> {
+        for _ in 0..count {
+            match elem {
+                TType::String => self.skip_text()?,
+                _ => self.skimmed(|cursor| cursor.skip(elem, 1))?,
+            }
+        }
+        Ok(())
+    }
+
+    fn skip_text(&mut self) -> Result<(), WalkError> {
+        let at = usize::try_from(self.source.offset()).unwrap_or(usize::MAX);
+        let length = i32::from_be_bytes(self.source.take()?);
+        let mut left = usize::try_from(length).map_err(|_| TBinaryError::NegativeLength { at, length })?;
+        let mut check = Utf8Check::default();
+        while left > 0 {
+            let window = self.source.window();
+            let piece = window.get(..left).unwrap_or(window);
+            check.push(piece);
+            let count = piece.len();
+            self.source.consume(count);
+            left -= count;
+            if left > 0 && !self.source.more()? {
+                return Err(TBinaryError::Truncated { at, needed: left }.into());
+            }
+        }
+        self.odd.not_utf8 += u64::from(!check.is_text());
+        Ok(())
     }
 }
