@@ -33,11 +33,15 @@ pub enum Exit {
     Unreadable,
     /// Two things that were compared differ.
     Differs,
+    /// Restoring the backup would kill running tasks.
+    Kills,
+    /// What was asked cannot be known.
+    NotKnown,
 }
 
 impl Exit {
     /// Every code, in order.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Done,
         Self::Defect,
         Self::Usage,
@@ -53,6 +57,8 @@ impl Exit {
         Self::Unfit,
         Self::Unreadable,
         Self::Differs,
+        Self::Kills,
+        Self::NotKnown,
     ];
 
     /// The number.
@@ -73,6 +79,8 @@ impl Exit {
             Self::Unfit => 12,
             Self::Unreadable => 13,
             Self::Differs => 14,
+            Self::Kills => 15,
+            Self::NotKnown => 16,
         }
     }
 
@@ -94,6 +102,8 @@ impl Exit {
             Self::Unfit => "a backup can be read and must not be restored",
             Self::Unreadable => "a backup cannot be read to its end: cut off, no backup, missing, no permission",
             Self::Differs => "what was compared differs",
+            Self::Kills => "restoring the backup would kill running tasks",
+            Self::NotKnown => "what was asked cannot be known: who knows it does not answer",
         }
     }
 

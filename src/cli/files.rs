@@ -23,6 +23,8 @@ pub enum SchemaOf {
     Runbook,
     /// Of an inventory.
     Inventory,
+    /// Of what `backup impact --json` prints.
+    Impact,
 }
 
 /// How a plan is printed.
@@ -61,6 +63,7 @@ pub fn schema(of: SchemaOf) -> String {
     schema_file(match of {
         SchemaOf::Runbook => runbook_schema(),
         SchemaOf::Inventory => inventory_schema(),
+        SchemaOf::Impact => crate::impact::schema(),
     })
 }
 

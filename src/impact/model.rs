@@ -125,6 +125,12 @@ impl Impact {
         self.counts.kills()
     }
 
+    /// Adds a reason not to restore that was found elsewhere: damage of the file, say.
+    pub fn stop(&mut self, code: &str, message: &str) {
+        self.stops.push(Note::new(code, message));
+        self.verdict = Verdict::MustNotRestore;
+    }
+
     /// Jobs of which something happens to a task, or nobody knows.
     pub fn affected_jobs(&self) -> impl Iterator<Item = &JobGroup> {
         self.by_job.iter().filter(|job| job.is_affected())

@@ -98,7 +98,7 @@ impl Text {
         let from = match (live.master, live.scheduler) {
             (true, true) => "the master and a scheduler",
             (true, false) => "the master; no scheduler was asked",
-            (false, true) => "a scheduler; NOT the master",
+            (false, true) => "a scheduler, NOT by the master",
             (false, false) => "nobody",
         };
         self.line("", &format!("Active in the backup: {active}. Running{seen}: {running} (said by {from})."));

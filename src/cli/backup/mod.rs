@@ -4,6 +4,8 @@
 //! [`crate::backups`]; here files are opened with care, and what is known is set out for 80 columns or as JSON.
 
 mod args;
+mod impact;
+mod live;
 mod open;
 mod verify;
 
