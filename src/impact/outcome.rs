@@ -131,7 +131,8 @@ pub fn compare(prediction: &Prediction, live: &LiveSide) -> Outcome {
             (_, true) if fate.keeps() => outcome.kept += 1,
             (_, true) => outcome.unpredicted_alive += 1,
             (_, false) if fate.kills() => outcome.killed.add(id),
-            (_, false) if fate.keeps() || fate == Fate::PendingRuns => {
+            // One that waits in the backup and runs goes once its new launch was refused: LOST there, then swept.
+            (_, false) if fate.keeps() => {
                 if ended_by_itself(live, id) {
                     outcome.ended += 1;
                 } else {

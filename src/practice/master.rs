@@ -17,7 +17,7 @@ use std::{
 use hyper::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Notify};
 
 use super::{
     error::PracticeError,
@@ -40,7 +40,10 @@ pub struct MasterState {
     /// Frameworks by id.
     pub frameworks: BTreeMap<String, Framework>,
     /// Frameworks that were removed for good.
-    pub removed: Vec<String>,
+    pub removed: BTreeMap<String, Framework>,
+    /// Agents: host names by id.
+    #[serde(default)]
+    pub agents: BTreeMap<String, String>,
     /// What runs, by task id.
     pub tasks: BTreeMap<String, MasterTask>,
     /// What ran, oldest first.
@@ -183,6 +186,7 @@ async fn serve(layout: Layout, plan: Plan) -> Result<(), PracticeError> {
         kills: layout.master_kills(),
         state: RefCell::new(state),
         linked: RefCell::default(),
+        torn_down: Notify::new(),
     });
     let _server = web::serve(
         listener,
@@ -225,6 +229,8 @@ struct Master {
     state: RefCell<MasterState>,
     /// How many links each framework's scheduler holds.
     linked: RefCell<BTreeMap<String, u32>>,
+    /// A framework was removed.
+    torn_down: Notify,
 }
 
 impl Master {
@@ -234,6 +240,7 @@ impl Master {
             return match path {
                 "/state" | "/state.json" => web::json(&self.state_json()),
                 "/health" => web::empty(StatusCode::OK),
+                "/redirect" => self.redirect(),
                 "/version" => web::json(&json!({ "version": VERSION })),
                 _ => web::empty(StatusCode::NOT_FOUND),
             };
@@ -243,6 +250,7 @@ impl Master {
             "/practice/reconcile" => parse(&asked).map(|ask| web::json(&self.reconcile(&ask))),
             "/practice/kill" => parse(&asked).and_then(|ask| self.kill(&ask)),
             "/practice/launch" => parse(&asked).and_then(|ask| self.launch(ask)),
+            "/teardown" => self.tear_down(&asked.body),
             "/practice/link" => match parse::<String>(&asked) {
                 Ok(id) => self.hold(id).await,
                 Err(refused) => Err(refused),
@@ -262,7 +270,7 @@ impl Master {
             let next = state.frameworks.len() + state.removed.len();
             format!("{}-{next:04}", state.id)
         });
-        if state.removed.contains(&id) {
+        if state.removed.contains_key(&id) {
             return Err(refuse("Framework has been removed"));
         }
         let again = state.frameworks.contains_key(&id);
@@ -284,8 +292,41 @@ impl Master {
     /// Held open by a registered scheduler; when the connection ends, so does the future.
     async fn hold(self: &Rc<Self>, id: String) -> Result<Answer, Refused> {
         *self.linked.borrow_mut().entry(id.clone()).or_default() += 1;
-        let _link = Link { master: Rc::clone(self), id };
-        std::future::pending().await
+        let link = Link { master: Rc::clone(self), id };
+        while !self.state.borrow().removed.contains_key(&link.id) {
+            self.torn_down.notified().await;
+        }
+        Err(refuse("Framework has been removed"))
+    }
+
+    /// As an operator does it by hand: `frameworkId=ID`. Its tasks are killed, and the id never registers again.
+    fn tear_down(&self, body: &[u8]) -> Result<Answer, Refused> {
+        let bad = |why: &str| (StatusCode::BAD_REQUEST, why.to_owned());
+        let text = std::str::from_utf8(body).unwrap_or_default().trim();
+        let id = text.strip_prefix("frameworkId=").ok_or_else(|| bad("Missing 'frameworkId' query parameter"))?;
+        let tasks: Vec<String> = {
+            let mut state = self.state.borrow_mut();
+            let Some(framework) = state.frameworks.remove(id) else {
+                return Err(bad("No framework found with specified ID"));
+            };
+            state.removed.insert(id.to_owned(), framework);
+            state.tasks.values().filter(|task| task.framework_id == id).map(|task| task.id.clone()).collect()
+        };
+        for task_id in tasks {
+            let reason = "its framework was torn down".to_owned();
+            self.kill(&Kill { framework_id: id.to_owned(), task_id, reason })?;
+        }
+        self.save()?;
+        self.torn_down.notify_waiters();
+        Ok(web::empty(StatusCode::OK))
+    }
+
+    fn redirect(&self) -> Answer {
+        let mut answer = web::empty(StatusCode::TEMPORARY_REDIRECT);
+        if let Ok(location) = format!("//localhost:{}", self.port).parse() {
+            answer.headers_mut().insert(hyper::header::LOCATION, location);
+        }
+        answer
     }
 
     fn reconcile(&self, ask: &Reconcile) -> Vec<TaskStatus> {
@@ -330,28 +371,31 @@ impl Master {
         Ok(web::empty(StatusCode::OK))
     }
 
+    /// Starts tasks; the answer names those that are refused.
     fn launch(&self, ask: Launch) -> Result<Answer, Refused> {
+        let mut refused = Vec::new();
         let mut state = self.state.borrow_mut();
         for mut task in ask.tasks {
+            if state.tasks.contains_key(&task.id) {
+                refused.push(TaskStatus { task_id: task.id, state: "TASK_ERROR".to_owned() });
+                continue;
+            }
             "TASK_RUNNING".clone_into(&mut task.state);
             task.since = seconds();
             state.tasks.insert(task.id.clone(), task);
         }
         drop(state);
         self.save()?;
-        Ok(web::empty(StatusCode::OK))
+        Ok(web::json(&refused))
     }
 
     fn state_json(&self) -> Value {
         let state = self.state.borrow();
-        let frameworks: Vec<Value> =
-            state.frameworks.iter().map(|(id, framework)| self.framework_json(&state, id, framework)).collect();
-        let hosts: BTreeMap<&str, &str> =
-            state.tasks.values().map(|task| (task.slave_id.as_str(), task.hostname.as_str())).collect();
-        let slaves: Vec<Value> = hosts
-            .into_iter()
-            .map(|(id, host)| json!({ "id": id, "hostname": host, "active": true, "attributes": { "host": host } }))
-            .collect();
+        let all = |of: &BTreeMap<String, Framework>| -> Vec<Value> {
+            of.iter().map(|(id, framework)| self.framework_json(&state, id, framework)).collect()
+        };
+        let (frameworks, completed) = (all(&state.frameworks), all(&state.removed));
+        let slaves: Vec<Value> = state.agents.iter().map(|(id, host)| self.agent_json(&state, id, host)).collect();
         let address = format!("{LOOPBACK}:{}", self.port);
         json!({
             "version": VERSION,
@@ -365,12 +409,33 @@ impl Master {
             "leader_info": { "id": state.id, "hostname": "localhost", "port": self.port, "pid": format!("master@{address}") },
             "activated_slaves": slaves.len(),
             "deactivated_slaves": 0,
+            "unreachable_slaves": 0,
             "flags": { "cluster": self.cluster, "port": self.port.to_string() },
             "slaves": slaves,
             "frameworks": frameworks,
-            "completed_frameworks": state.removed.iter().map(|id| json!({ "id": id, "active": false })).collect::<Vec<_>>(),
+            "completed_frameworks": completed,
+            "recovered_slaves": [],
             "orphan_tasks": [],
             "unregistered_frameworks": [],
+        })
+    }
+
+    fn agent_json(&self, state: &MasterState, id: &str, host: &str) -> Value {
+        let used = state.tasks.values().filter(|task| task.slave_id == id);
+        let (cpus, mem, disk) =
+            used.fold((0.0, 0.0, 0.0), |(cpus, mem, disk), task| (cpus + task.cpus, mem + task.mem, disk + task.disk));
+        json!({
+            "id": id,
+            "hostname": host,
+            "pid": format!("slave(1)@{LOOPBACK}:5051"),
+            "port": 5051,
+            "registered_time": self.started,
+            "resources": { "cpus": 64.0, "mem": 262_144.0, "disk": 1_048_576.0, "gpus": 0.0 },
+            "used_resources": { "cpus": cpus, "mem": mem, "disk": disk, "gpus": 0.0 },
+            "attributes": { "host": host },
+            "active": true,
+            "version": VERSION,
+            "capabilities": [],
         })
     }
 
@@ -390,6 +455,8 @@ impl Master {
             "checkpoint": true,
             "active": linked,
             "connected": linked,
+            "recovered": false,
+            "capabilities": [],
             "failover_timeout": framework.failover_timeout,
             "registered_time": framework.registered_time,
             "reregistered_time": framework.reregistered_time,
@@ -433,8 +500,8 @@ fn task_json(task: &MasterTask) -> Value {
         "resources": { "cpus": task.cpus, "mem": task.mem, "disk": task.disk, "gpus": 0 },
         "role": "*",
         "statuses": statuses,
-        "labels": [],
-        "reason": task.reason,
+        "labels": [{ "key": "org.apache.aurora.metadata.practice", "value": "true" }],
+        "discovery": { "visibility": "CLUSTER", "name": task.name.replace('/', ".") },
     })
 }
 

@@ -73,7 +73,9 @@ fn write_master(layout: &Layout, plan: &Plan, history: &History) -> Result<(), P
         ..Framework::default()
     };
     let known = |task: &Struct| master_task(task, &history.framework_id, plan.created_ms);
-    let mut state = MasterState { id, ..MasterState::default() };
+    let text = |host: &Struct, id: i16| host.str(id).unwrap_or_default().to_owned();
+    let agents = history.state.hosts.values().map(|host| (text(host, 4), text(host, 1))).collect();
+    let mut state = MasterState { id, agents, ..MasterState::default() };
     state.frameworks.insert(history.framework_id.clone(), framework);
     for task in history.state.tasks.values() {
         let mut own = known(task);
@@ -82,7 +84,12 @@ fn write_master(layout: &Layout, plan: &Plan, history: &History) -> Result<(), P
                 state.tasks.insert(own.id.clone(), own);
             }
             other => {
-                own.state = if other == status::FAILED { "TASK_FAILED" } else { "TASK_FINISHED" }.to_owned();
+                own.state = match other {
+                    status::FAILED => "TASK_FAILED",
+                    status::KILLED => "TASK_KILLED",
+                    _ => "TASK_FINISHED",
+                }
+                .to_owned();
                 own.until = Some(plan.created_ms as f64 / 1000.0);
                 state.ended.push(own);
             }

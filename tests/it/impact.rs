@@ -596,7 +596,7 @@ fn what_happens_is_held_against_what_was_predicted() {
     let outcome = seen(false, &otherwise);
     assert!(!outcome.is_as_predicted());
     assert_eq!(outcome.still_alive.ids, ["www-prod-new-0-g"]);
-    assert_eq!(outcome.gone_unpredicted.ids, ["www-prod-web-3-d", "www-prod-web-0-a"]);
+    assert_eq!(outcome.gone_unpredicted.ids, ["www-prod-web-0-a"], "a duplicate that was swept is no surprise");
     assert_eq!(outcome.not_restarted.ids, ["www-prod-web-2-c"]);
     assert_eq!(
         (outcome.new.ids.as_slice(), outcome.framework),
@@ -604,7 +604,7 @@ fn what_happens_is_held_against_what_was_predicted() {
     );
     let text = outcome.to_text(80);
     assert!(
-        text.contains("2 tasks that were to be kept are GONE") && text.contains("gone: www-prod-web-0-a"),
+        text.contains("to be kept are GONE") && text.contains("gone: www-prod-web-0-a"),
         "{text}"
     );
 

@@ -19,7 +19,7 @@ use std::{
 use firstlight::{
     aurora::{
         tbinary, tjson,
-        value::{Message, Struct, Value},
+        value::{Message, Seq, Struct, TType, Value},
     },
     practice::{Cluster, LOOPBACK, Options, PlannedScheduler, Reply, Scenario, Service, Verb, zookeeper_installed},
 };
@@ -167,6 +167,10 @@ fn ids(response: &Struct, member: i16, statuses: &[i32]) -> BTreeSet<String> {
     let tasks = tasks.iter().filter_map(Value::as_struct);
     let wanted = tasks.filter(|task| statuses.contains(&task.get(2).and_then(Value::as_i32).unwrap()));
     wanted.map(|task| task.rec(1).unwrap().str(1).unwrap().to_owned()).collect()
+}
+
+fn string_set(items: &[&str]) -> Value {
+    Value::Set(Seq { elem: TType::String, items: items.iter().map(|item| Value::from(*item)).collect() })
 }
 
 fn running_of(port: u16) -> Option<BTreeSet<String>> {
@@ -384,7 +388,13 @@ fn recovery(zookeeper: bool) {
     assert_eq!(code_of(&staged), 1, "{staged:?}");
     let query = call(leader.http_port, "queryRecovery", Struct::new().with(1, Struct::new())).unwrap();
     let wanted = ids(&query, 9, &[2]);
-    assert_eq!(wanted.difference(&running).count(), 3, "ended since the backup");
+    assert_eq!(wanted.difference(&running).count(), 4, "ended since the backup");
+    let every: Vec<i32> = (0..20).collect();
+    let (known, pending, assigned) = (ids(&query, 9, &every), ids(&query, 9, &[0]), ids(&query, 9, &[9]));
+    assert_eq!((pending.len(), assigned.len(), ids(&query, 9, &[6]).len(), ids(&query, 9, &[17]).len()), (1, 1, 1, 1));
+    // What the backup does not know; and what waits there, is launched again and refused, and so is ended there.
+    let doomed: BTreeSet<String> = running.iter().filter(|id| !known.contains(*id)).cloned().chain(pending).collect();
+    assert_eq!(doomed.len(), 7);
     assert_eq!(code_of(&call(leader.http_port, "commitRecovery", Struct::new()).unwrap()), 1);
     // The old leader closes its port and stays; only its supervisor can end it.
     up.wait("a closed port", || status(leader.http_port, "/health").is_none().then_some(()));
@@ -403,15 +413,30 @@ fn recovery(zookeeper: bool) {
     }
     up.all(Verb::Start);
     let leader = up.leader();
-    let kept: BTreeSet<String> = wanted.intersection(&running).cloned().collect();
+    let kept: BTreeSet<String> = wanted.union(&assigned).filter(|id| running.contains(*id)).cloned().collect();
     up.wait("the sweep", || {
         let now = up.running();
-        let young = running.difference(&wanted).any(|id| now.contains(id));
-        (!young && now.len() == wanted.len() && running_of(leader.http_port).as_ref() == Some(&now)).then_some(())
+        // In place of those that wait, drain, and are gone; that which was assigned runs.
+        let whole = now.len() == wanted.len() + 3 && running_of(leader.http_port).as_ref() == Some(&now);
+        (now.is_disjoint(&doomed) && whole).then_some(())
+    });
+    let log = std::fs::read_to_string(up.cluster.layout().home(&leader.name).log_file()).unwrap();
+    for words in [
+        "Automatically resuming update IJobUpdateKey{job=IJobKey{role=search, environment=prod, name=indexer}",
+        "Illegal state transition attempted: DELETED -> RUNNING (not allowed)",
+        "Illegal state transition attempted: LOST -> RUNNING (not allowed)",
+    ] {
+        assert!(log.contains(words), "{words}");
+    }
+    let hosts = Struct::new().with(1, string_set(&["agent-08"]));
+    up.wait("the drained host", || {
+        let response = call(leader.http_port, "maintenanceStatus", Struct::new().with(1, hosts.clone()))?;
+        let status = response.rec(3)?.rec(10)?.get(1)?.as_items()?.first()?.as_struct()?.get(2)?.as_i32()?;
+        (status == 4).then_some(())
     });
     assert!(kept.is_subset(&up.running()), "what both knew runs on");
     let kills = std::fs::read_to_string(up.cluster.layout().master_kills()).unwrap();
-    assert_eq!(kills.lines().count(), running.difference(&wanted).count(), "{kills}");
+    assert_eq!(kills.lines().count(), doomed.len(), "{kills}");
 }
 
 #[test]
@@ -443,6 +468,28 @@ fn a_killed_supervisor_leaves_nothing() {
     }
     up.cluster.start().unwrap();
     up.leader();
+}
+
+#[test]
+fn a_framework_that_was_removed_never_registers() {
+    let up = up(Scenario::Healthy, 1, false);
+    let leader = up.leader();
+    let master = up.cluster.plan().master_port;
+    let state: serde_json::Value = serde_json::from_slice(&get(master, "/state").unwrap().1).unwrap();
+    let body = format!("frameworkId={}", state["frameworks"][0]["id"].as_str().unwrap());
+    let head = format!(
+        "POST /master/teardown HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    assert_eq!(send(master, format!("{head}{body}").as_bytes()).unwrap().0, 200);
+    let state: serde_json::Value = serde_json::from_slice(&get(master, "/state").unwrap().1).unwrap();
+    assert_eq!(state["frameworks"].as_array().unwrap().len(), 0);
+    assert_eq!(state["completed_frameworks"][0]["name"], "Aurora");
+    up.wait("the loop", || {
+        let log = std::fs::read_to_string(up.cluster.layout().home(&leader.name).log_file()).unwrap();
+        let died = log.matches("Received error message: Framework has been removed").count();
+        (died > 1 && log.contains("Driver exited, terminating lifecycle.")).then_some(())
+    });
 }
 
 #[test]

@@ -1,8 +1,7 @@
-//! The scheduler's side of Mesos: finding the master, registering, and reconciling what it says
-//! runs with what the storage knows.
+//! The scheduler's side of Mesos: finding the master, registering, and the clocks of what comes after.
 //!
-//! An unprepared scheduler over an empty log registers as a new framework here, and a task that
-//! the storage does not know is killed here: the consequences that a recovery is about.
+//! An unprepared scheduler over an empty log registers as a new framework here. One whose framework the master has
+//! removed ends here, each time it is started.
 
 use std::{rc::Rc, time::Duration};
 
@@ -10,20 +9,19 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::mpsc;
 
 use crate::{
-    aurora::value::{Seq, Struct, TType, Value},
+    aurora::value::{Struct, Value},
     practice::{
         error::PracticeError,
-        master::{Kill, Launch, MasterTask, Reconcile, Register, Registered, TaskStatus},
+        master::{MasterTask, Register, Registered},
         plan::LOOPBACK,
         zookeeper,
     },
 };
 
 use super::{
-    core::{Core, End, Life, StorageError},
-    election::uuid,
+    core::{Core, End, Life},
     flags::check_master_address,
-    state::{set, status, structs, task_config, task_id, task_job, task_status, text, with_status},
+    state::{structs, task_config, task_id, task_job, text},
     words::{Level, mesos, say},
 };
 
@@ -33,6 +31,10 @@ const FIND_EVERY: Duration = Duration::from_millis(500);
 const CONNECT_WAIT: Duration = Duration::from_secs(2);
 /// Mesos's own end of a status update.
 const CALL_WAIT: Duration = Duration::from_secs(10);
+/// How long a task may be on its way from one state to another: `-transient_task_state_timeout`.
+const TRANSIENT_TIMEOUT: Duration = Duration::from_mins(5);
+/// How long what is left of a resumed update takes.
+const UPDATE_TAKES: Duration = Duration::from_mins(2);
 /// The real one truncates reconciliation's times to whole minutes.
 const MINUTE: u64 = 60;
 
@@ -42,7 +44,7 @@ const HANDLER: &str = "MesosCallbackHandler$MesosCallbackHandlerImpl";
 
 /// The driver of one leader.
 pub struct Driver {
-    core: Rc<Core>,
+    pub(super) core: Rc<Core>,
     client: reqwest::Client,
 }
 
@@ -145,6 +147,7 @@ impl Driver {
         if !response.status().is_success() {
             let why = response.text().await.unwrap_or_default();
             say(Level::Error, "Thread-driver", HANDLER, &format!("Received error message: {why}"));
+            say(Level::Info, "BlockingDriverJoin", "SchedulerLifecycle", "Driver exited, terminating lifecycle.");
             self.core.end(End::Failed);
             return std::future::pending().await;
         }
@@ -204,7 +207,10 @@ impl Driver {
         let now = tokio::time::Instant::now();
         let mut explicit = every(now, initial, minutes("reconciliation_explicit_interval"));
         let mut implicit = every(now, implicit_first, minutes("reconciliation_implicit_interval"));
-        if self.launch_pending(master, id).await.is_none() {
+        let (transient, updates) = (self.transient(), self.updates_on_their_way());
+        let times = [TRANSIENT_TIMEOUT, UPDATE_TAKES].map(|time| now + self.core.plan.wait(time));
+        let (mut timed, mut updated) = (transient.is_empty(), updates.is_empty());
+        if self.resume(master, id, &updates).await.is_none() {
             return;
         }
         loop {
@@ -212,6 +218,14 @@ impl Driver {
                 _ = explicit.tick() => self.explicit(master, id).await,
                 _ = implicit.tick() => self.implicit(master, id).await,
                 Some(want_explicit) = asked.recv() => if want_explicit { self.explicit(master, id).await } else { self.implicit(master, id).await },
+                () = tokio::time::sleep_until(times[0]), if !timed => {
+                    timed = true;
+                    self.time_out(master, id, &transient).await
+                }
+                () = tokio::time::sleep_until(times[1]), if !updated => {
+                    updated = true;
+                    self.finish_updates(&updates).await
+                }
             };
             if done.is_none() {
                 return;
@@ -219,96 +233,12 @@ impl Driver {
         }
     }
 
-    async fn call<Q: Serialize, A: DeserializeOwned>(&self, master: &str, what: &str, ask: &Q) -> Option<A> {
+    pub(super) async fn call<Q: Serialize, A: DeserializeOwned>(&self, master: &str, what: &str, ask: &Q) -> Option<A> {
         let url = format!("http://{master}/practice/{what}");
         let body = serde_json::to_vec(ask).ok()?;
         let response = self.client.post(url).timeout(CALL_WAIT).body(body).send().await.ok()?;
         let bytes = response.error_for_status().ok()?.bytes().await.ok()?;
         if bytes.is_empty() { serde_json::from_str("null").ok() } else { serde_json::from_slice(&bytes).ok() }
-    }
-
-    /// Asks for every task that the storage believes to be on an agent.
-    async fn explicit(&self, master: &str, id: &str) -> Option<()> {
-        let known = self.core.state.borrow().tasks.values().filter(|task| on_agent(task)).map(task_id).collect();
-        let ask = Reconcile { framework_id: id.to_owned(), task_ids: Some(known) };
-        let statuses: Vec<TaskStatus> = self.call(master, "reconcile", &ask).await?;
-        self.core.count("reconciliation_explicit_runs", 1);
-        let lost: Vec<String> =
-            statuses.into_iter().filter(|status| status.state == "TASK_LOST").map(|status| status.task_id).collect();
-        self.replace_lost(&lost).await.ok()?;
-        self.launch_pending(master, id).await
-    }
-
-    /// Asks for everything that runs.
-    async fn implicit(&self, master: &str, id: &str) -> Option<()> {
-        let ask = Reconcile { framework_id: id.to_owned(), task_ids: None };
-        let statuses: Vec<TaskStatus> = self.call(master, "reconcile", &ask).await?;
-        self.core.count("reconciliation_implicit_runs", 1);
-        for running in statuses {
-            let known = self.core.state.borrow().tasks.get(&running.task_id).map(task_status);
-            let reason = match known {
-                None => "unknown to the scheduler: DELETED -> RUNNING is not allowed",
-                Some(known) if !status::ACTIVE.contains(&known) => "the scheduler holds it for ended",
-                Some(_) => continue,
-            };
-            let from = known.map_or("DELETED", status::name);
-            let text = format!(
-                "{} state machine transition {from} -> RUNNING (not allowed)\n\
-                 Illegal state transition attempted: {from} -> RUNNING (not allowed)",
-                running.task_id
-            );
-            say(Level::Error, "TaskStatusHandlerImpl", "TaskStateMachine", &text);
-            self.core.count("scheduler_illegal_task_state_transitions", 1);
-            let kill =
-                Kill { framework_id: id.to_owned(), task_id: running.task_id.clone(), reason: reason.to_owned() };
-            self.call::<_, ()>(master, "kill", &kill).await?;
-        }
-        Some(())
-    }
-
-    /// Tasks that nobody runs are lost, and their instances are scheduled again.
-    async fn replace_lost(&self, lost: &[String]) -> Result<(), StorageError> {
-        let now = self.core.now();
-        let mut saved = Vec::new();
-        for id in lost {
-            let Some(task) = self.core.state.borrow().tasks.get(id).cloned() else { continue };
-            let from = status::name(task_status(&task));
-            let line = format!("{id} state machine transition {from} -> LOST");
-            say(Level::Info, "TaskStatusHandlerImpl", "StateMachine", &line);
-            saved.push(successor(&task, id, now));
-            saved.push(with_status(&task, status::LOST, now, Some("Reconciliation: Task is unknown to the agent")));
-        }
-        self.save(saved).await
-    }
-
-    async fn save(&self, tasks: Vec<Struct>) -> Result<(), StorageError> {
-        if tasks.is_empty() {
-            return Ok(());
-        }
-        let op = Struct::new().with(6, Struct::new().with(1, set(tasks)));
-        self.core.transact(vec![op]).await
-    }
-
-    /// Puts every pending task on an agent.
-    async fn launch_pending(&self, master: &str, framework_id: &str) -> Option<()> {
-        let now = self.core.now();
-        let (mut started, mut saved) = (Vec::new(), Vec::new());
-        {
-            let state = self.core.state.borrow();
-            let hosts: Vec<(&String, &Struct)> = state.hosts.iter().collect();
-            let pending = state.tasks.values().filter(|task| task_status(task) == status::PENDING);
-            for (task, (host, attributes)) in pending.zip(hosts.iter().cycle()) {
-                let placed = place(task, host, &text(attributes, 4));
-                started.push(master_task(&placed, framework_id, now));
-                let assigned = with_status(&placed, status::ASSIGNED, now, None);
-                saved.push(with_status(&assigned, status::RUNNING, now, None));
-            }
-        }
-        if started.is_empty() {
-            return Some(());
-        }
-        self.call::<_, ()>(master, "launch", &Launch { tasks: started }).await?;
-        self.save(saved).await.ok()
     }
 }
 
@@ -340,31 +270,6 @@ async fn detect(endpoint: &str, path: &str) -> Result<String, PracticeError> {
     let ip = address.get("ip").and_then(serde_json::Value::as_str).ok_or_else(none)?;
     let port = address.get("port").and_then(serde_json::Value::as_u64).ok_or_else(none)?;
     Ok(format!("{ip}:{port}"))
-}
-
-fn on_agent(task: &Struct) -> bool {
-    status::ON_AGENT.contains(&task_status(task))
-}
-
-/// A new task for the instance of one that is lost.
-fn successor(task: &Struct, ancestor: &str, now: i64) -> Struct {
-    let (role, environment, job) = task_job(task);
-    let assigned = task.rec(1).cloned().unwrap_or_default();
-    let instance = assigned.get(6).and_then(Value::as_i32).unwrap_or(0);
-    let id = format!("{role}-{environment}-{job}-{instance}-{}", uuid());
-    let config = assigned.rec(4).cloned().unwrap_or_default();
-    let assigned = Struct::new().with(1, id).with(4, config).with(6, instance);
-    let events = Value::List(Seq { elem: TType::Struct, items: Vec::new() });
-    let task = Struct::new().with(1, assigned).with(2, status::PENDING).with(3, 0).with(4, events).with(5, ancestor);
-    with_status(&task, status::PENDING, now, Some("Rescheduled"))
-}
-
-/// A task with a place on an agent.
-fn place(task: &Struct, host: &str, agent: &str) -> Struct {
-    let assigned = task.rec(1).cloned().unwrap_or_default();
-    let assigned = super::entry::replaced(&assigned, 2, Value::from(agent));
-    let assigned = super::entry::replaced(&assigned, 3, Value::from(host));
-    super::entry::replaced(task, 1, assigned.into())
 }
 
 /// The task as the master knows it.

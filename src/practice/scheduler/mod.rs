@@ -4,6 +4,7 @@
 //! election, registers with the practice master, and says all of it in the real one's words.
 //! It schedules nothing: agents and offers do not exist.
 
+mod aftermath;
 mod api;
 mod core;
 mod driver;

@@ -26,8 +26,16 @@ pub mod status {
     pub const FAILED: i32 = 4;
     /// LOST
     pub const LOST: i32 = 7;
+    /// KILLED
+    pub const KILLED: i32 = 5;
+    /// KILLING
+    pub const KILLING: i32 = 6;
     /// ASSIGNED
     pub const ASSIGNED: i32 = 9;
+    /// DRAINING
+    pub const DRAINING: i32 = 17;
+    /// Those that end by themselves: a task that stays in one for too long is lost.
+    pub const TRANSIENT: [i32; 5] = [9, 13, 12, 6, 17];
     /// Every active one, as the clients list them.
     pub const ACTIVE: [i32; 10] = [0, 16, 9, 1, 2, 12, 13, 17, 18, 6];
     /// Those with a process on an agent.
@@ -181,8 +189,15 @@ impl State {
                     self.hosts.insert(text(host, 1), host.clone());
                 }
             }
-            // Locks are read and forgotten since 0.20; updates are kept as snapshots have them.
-            12..=18 => {}
+            14 => self.save_update(body),
+            15 => self.add_to_update(body, 2),
+            16 => self.add_to_update(body, 3),
+            18 => {
+                let gone: Vec<&Struct> = structs(body, 1).collect();
+                self.updates.retain(|stored| update_key(stored).is_none_or(|key| !gone.contains(&key)));
+            }
+            // Locks and the pruning of updates are read and forgotten since 0.20.
+            12 | 13 | 17 => {}
             19 => {
                 if let Some(request) = body.rec(1) {
                     self.maintenance.insert(text(request, 1), request.clone());
@@ -194,6 +209,37 @@ impl State {
             other => return Err(format!("Unknown transaction op: {other}")),
         }
         Ok(())
+    }
+
+    fn save_update(&mut self, body: &Struct) {
+        let Some(update) = body.rec(1) else { return };
+        let none = || Value::List(Seq { elem: TType::Struct, items: Vec::new() });
+        let details = Struct::new().with(1, update.clone()).with(2, none()).with(3, none());
+        let stored = Struct::new().with(1, details);
+        let key = update_key(&stored).cloned();
+        self.updates.retain(|known| update_key(known) != key.as_ref());
+        self.updates.push(stored);
+    }
+
+    /// Adds an event to the list with this id in an update's details.
+    fn add_to_update(&mut self, body: &Struct, list_id: i16) {
+        let (Some(event), Some(key)) = (body.rec(1), body.rec(3)) else { return };
+        let Some(stored) = self.updates.iter_mut().find(|stored| update_key(stored) == Some(key)) else { return };
+        let details = stored.rec(1).cloned().unwrap_or_default();
+        let mut events: Vec<Struct> = structs(&details, list_id).cloned().collect();
+        events.push(event.clone());
+        *stored = replaced(stored, 1, replaced(&details, list_id, list(events)).into());
+    }
+
+    /// Keys and states of the updates that go on by themselves, or wait to.
+    pub fn active_updates(&self) -> Vec<(Struct, i32)> {
+        /// From `ROLLING_FORWARD` to `ROLL_BACK_PAUSED`, and those that wait for a pulse.
+        const ACTIVE: [i32; 6] = [0, 1, 2, 3, 9, 10];
+        let found = self.updates.iter().filter_map(|stored| {
+            let last = structs(stored.rec(1)?, 2).last()?.get(1).and_then(Value::as_i32)?;
+            ACTIVE.contains(&last).then(|| Some((update_key(stored)?.clone(), last)))?
+        });
+        found.collect()
     }
 
     fn save_task(&mut self, task: &Struct) {
@@ -227,6 +273,11 @@ fn matches_query(task: &Struct, query: &Struct) -> bool {
         && among(7, &|wanted| wanted.as_i32() == assigned.get(6).and_then(Value::as_i32))
         && among(10, &|host| host.as_str() == assigned.str(3))
         && among(11, &|key| job_key(key.as_struct()) == (role.clone(), environment.clone(), name.clone()))
+}
+
+/// The key of a stored update.
+pub fn update_key(stored: &Struct) -> Option<&Struct> {
+    stored.rec(1)?.rec(1)?.rec(1)?.rec(5)
 }
 
 /// A task's id.

@@ -66,7 +66,10 @@ impl Before {
             assert!(parent.is_some_and(|id| held.contains(id)), "{} comes from nowhere", task.id());
         }
         let now = running(rig).unwrap();
-        let adopted: BTreeSet<_> = self.running.intersection(&saved).cloned().collect();
+        // What was on its way in the backup may come under another id.
+        let steady = list_tasks(&self.backup).unwrap().into_iter().filter(|task| task.status == "RUNNING");
+        let steady: BTreeSet<String> = steady.map(|task| task.id).collect();
+        let adopted: BTreeSet<_> = self.running.intersection(&steady).cloned().collect();
         let gone: Vec<_> = adopted.difference(&now).collect();
         assert!(gone.is_empty(), "known to the backup, running before, and not after: {gone:?}");
         let unknown: Vec<_> = now.difference(&held).collect();
