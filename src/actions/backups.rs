@@ -3,84 +3,173 @@
 //! Their age comes from the time inside the file. `rank` orders the fit ones of all hosts newest first; what is not
 //! fit comes last.
 
-use std::time::Duration;
+use std::{
+    io::{self, Read},
+    sync::Arc,
+};
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
+use tokio::{io::AsyncReadExt as _, sync::mpsc};
 
 use super::scene::{Scene, finding, seen};
 use crate::{
-    aurora::snapshot::{BACKUP_BYTES_MAX, BACKUP_NAME_PREFIX, BackupSummary, read_backup},
-    hosts::{FileKind, clean},
+    aurora::snapshot::{BACKUP_NAME_PREFIX, BackupSummary, read_backup_from},
+    backups::{BackupReport, Before, DiffError, Seen, diff, words},
+    hosts::{FileKind, Host, HostError, clean, hex},
     runbook::kind::{Backup, Backups},
     session::Report,
 };
 
 /// Backups of one directory that are decoded; a scheduler keeps 48 unless told otherwise.
-const BACKUPS_MAX: usize = 500;
+const BACKUPS_MAX: usize = 200;
 /// Names in a backup directory.
 const NAMES_MAX: usize = 100_000;
+/// Newest fit ones of a directory that are held against the one before. Each is read once more for it.
+const COMPARED_MAX: usize = 3;
+/// Reasons of one backup that are kept.
+const REASONS_MAX: usize = 8;
+/// Bytes that are read at once, and how many such pieces wait for the decoder.
+const PIECE_BYTES: usize = 256 << 10;
+const PIECES_WAITING: usize = 4;
 
-struct Decoded {
-    path: String,
-    sha256: String,
-    summary: BackupSummary,
+/// A file of a host as the decoders read it: pieces come from the host as they are asked for, so that memory does not grow with the file.
+struct Pieces {
+    from: mpsc::Receiver<io::Result<Vec<u8>>>,
+    piece: Vec<u8>,
+    at: usize,
 }
 
-async fn decode(scene: &Scene<'_>, path: &str) -> Result<Decoded, String> {
-    let bytes = scene.host.read_file(path, BACKUP_BYTES_MAX).await.map_err(|error| error.to_string())?;
-    let read = tokio::task::spawn_blocking(move || (crate::hosts::hex(&Sha256::digest(&bytes)), read_backup(&bytes)));
-    let (sha256, summary) = read.await.map_err(|error| format!("could not decode {path}: {error}"))?;
-    Ok(Decoded { path: path.to_owned(), sha256, summary })
-}
-
-fn age_ms(timestamp_ms: Option<i64>) -> Option<i64> {
-    Some(jiff::Timestamp::now().as_millisecond() - timestamp_ms?)
-}
-
-/// An age in words: two units are enough.
-fn age(age_ms: Option<i64>) -> String {
-    match age_ms.map(u64::try_from) {
-        Some(Ok(ms)) => {
-            let seconds = ms / 1000;
-            let unit = if seconds >= 86_400 {
-                3_600
-            } else if seconds >= 3_600 {
-                60
-            } else {
-                1
-            };
-            humantime::format_duration(Duration::from_secs(seconds / unit * unit)).to_string()
+impl Read for Pieces {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        while self.at >= self.piece.len() {
+            match self.from.blocking_recv() {
+                Some(piece) => (self.piece, self.at) = (piece?, 0),
+                None => return Ok(0),
+            }
         }
-        Some(Err(_)) => "of the future".to_owned(),
-        None => "unknown".to_owned(),
+        let left = self.piece.get(self.at..).unwrap_or_default();
+        let count = left.len().min(into.len());
+        for (to, from) in into.iter_mut().zip(left) {
+            *to = *from;
+        }
+        self.at += count;
+        Ok(count)
     }
 }
 
-fn entry(scene: &Scene<'_>, decoded: &Decoded) -> Map<String, Value> {
-    let summary = &decoded.summary;
-    let name = decoded.path.rsplit('/').next().unwrap_or_default();
-    let problems: Vec<String> = summary
-        .problems()
+/// Reads a file of a host through a decoder that runs beside it.
+async fn through<T: Send + 'static>(
+    host: &dyn Host,
+    path: &str,
+    decode: impl FnOnce(Pieces) -> T + Send + 'static,
+) -> Result<T, HostError> {
+    let mut file = host.reader(path).await?;
+    let (to, from) = mpsc::channel(PIECES_WAITING);
+    let decoded = tokio::task::spawn_blocking(move || decode(Pieces { from, piece: Vec::new(), at: 0 }));
+    loop {
+        let mut piece = vec![0; PIECE_BYTES];
+        let read = file.read(&mut piece).await;
+        let last = !matches!(read, Ok(1..));
+        if let Ok(count) = read {
+            piece.truncate(count);
+        }
+        // A decoder that has seen enough hangs up.
+        if matches!(read, Ok(0)) || to.send(read.map(|_| piece)).await.is_err() || last {
+            break;
+        }
+    }
+    drop(to);
+    let failed = |why: String| HostError::Io { doing: "decode", path: path.to_owned(), why };
+    decoded.await.map_err(|error| failed(error.to_string()))
+}
+
+/// A reader that takes the digest of what goes through it.
+struct Hashing<R> {
+    inner: R,
+    sha256: Sha256,
+    ended: bool,
+}
+
+impl<R: Read> Read for Hashing<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(into)?;
+        self.ended |= count == 0 && !into.is_empty();
+        self.sha256.update(into.get(..count).unwrap_or_default());
+        Ok(count)
+    }
+}
+
+/// Reads a backup in one pass for what it holds and for its digest, which is none if the end was not reached.
+pub fn read_and_digest(from: impl Read) -> (BackupSummary, Option<String>) {
+    let mut hashing = Hashing { inner: from, sha256: Sha256::new(), ended: false };
+    let summary = read_backup_from(&mut hashing);
+    let digest = hashing.ended.then(|| hex(&hashing.sha256.finalize()));
+    (summary, digest)
+}
+
+/// What is known of a backup on a host.
+pub async fn report_of(host: &dyn Host, path: &str) -> Result<BackupReport, HostError> {
+    let (summary, sha256) = through(host, path, read_and_digest).await?;
+    let now_ms = jiff::Timestamp::now().as_millisecond();
+    Ok(BackupReport::of(Seen { path, sha256: sha256.as_deref(), now_ms }, summary))
+}
+
+/// Paths of the backups in a directory, and how many of those and of other files were left out. The names of newer ones sort last, and
+/// are kept.
+pub async fn paths_in(host: &dyn Host, directory: &str) -> Result<(Vec<String>, usize, usize), HostError> {
+    let names = host.list(directory, NAMES_MAX).await?;
+    let ours =
+        names.iter().filter(|entry| entry.stat.kind == FileKind::File && entry.name.starts_with(BACKUP_NAME_PREFIX));
+    let mut paths: Vec<String> = ours.map(|entry| format!("{directory}/{}", entry.name)).collect();
+    let others = names.len() - paths.len();
+    let skipped = paths.len().saturating_sub(BACKUPS_MAX);
+    Ok((paths.split_off(skipped), skipped, others))
+}
+
+async fn decode(scene: &Scene<'_>, path: &str) -> Result<BackupReport, String> {
+    report_of(&*scene.host, path).await.map_err(|error| error.to_string())
+}
+
+/// What changed from one backup to the next, in a few words.
+async fn changes(scene: &Scene<'_>, before: &str, after: &str) -> String {
+    let compared = async {
+        let read = through(&*scene.host, before, |pieces| Before::read(pieces));
+        let before = Arc::new(read.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?);
+        let walked = through(&*scene.host, after, move |pieces| diff(&before, pieces));
+        walked.await.map_err(|error| error.to_string())?.map_err(|error: DiffError| error.to_string())
+    };
+    match compared.await {
+        Ok(found) => found.headline(),
+        Err(why) => format!("not compared: {why}"),
+    }
+}
+
+fn entry(scene: &Scene<'_>, report: &BackupReport, changes: &str) -> Map<String, Value> {
+    let name = report.path.rsplit('/').next().unwrap_or_default();
+    let problems: Vec<String> = report
+        .problems
         .iter()
-        .chain(&summary.warnings)
-        .map(|problem| clean::line(problem.message.as_bytes()))
+        .chain(&report.warnings)
+        .take(REASONS_MAX)
+        .map(|said| clean::line(said.message.as_bytes()))
         .collect();
-    let fit = summary.is_fit();
-    let rank = if fit { -summary.timestamp_ms.unwrap_or(0) } else { i64::MAX };
+    let rank = if report.fit { -report.timestamp_ms.unwrap_or(0) } else { i64::MAX };
     let members = json!({
         "host": scene.name.0,
         "name": name,
-        "path": decoded.path,
-        "sha256": decoded.sha256,
-        "bytes": summary.size,
-        "timestamp_ms": summary.timestamp_ms,
-        "age": age(age_ms(summary.timestamp_ms)),
-        "fit": if fit { "yes" } else { "no" },
-        "tasks": summary.counts.tasks,
-        "active": summary.counts.active_tasks,
-        "jobs": summary.by_job.len(),
-        "framework_id": summary.framework_id.clone().unwrap_or_default(),
+        "path": report.path,
+        "sha256": report.sha256.clone().unwrap_or_default(),
+        "bytes": report.size,
+        "timestamp_ms": report.timestamp_ms,
+        "age": words::age(report.age_ms),
+        "fit": if report.fit { "yes" } else { "no" },
+        "tasks": report.counts.tasks,
+        "active": report.counts.active_tasks,
+        "jobs": report.counts.jobs,
+        "framework_id": report.framework_id.clone().unwrap_or_default(),
+        "version": report.written_by.as_ref().and_then(|writer| writer.version.clone()).unwrap_or_default(),
+        "changes": changes,
         "problems": problems,
         "rank": rank,
     });
@@ -90,18 +179,20 @@ fn entry(scene: &Scene<'_>, decoded: &Decoded) -> Map<String, Value> {
     }
 }
 
-fn line(decoded: &Decoded) -> String {
-    let summary = &decoded.summary;
-    let name = clean::line(decoded.path.rsplit('/').next().unwrap_or_default().as_bytes());
-    let problem =
-        summary.problems().first().map(|problem| format!("; not fit: {}", problem.message)).unwrap_or_default();
+fn line(report: &BackupReport) -> String {
+    let name = clean::line(report.path.rsplit('/').next().unwrap_or_default().as_bytes());
+    let problem = report.problems.first().map(|said| format!("; not fit: {}", said.message)).unwrap_or_default();
     let problem = clean::line(problem.as_bytes());
+    let count = |number: Option<u64>, one: &str| match number {
+        Some(number) => words::count(number, one),
+        None => format!("{one}s unknown"),
+    };
     format!(
-        "{name}: {} old, {} tasks, {} jobs, {} bytes{problem}",
-        age(age_ms(summary.timestamp_ms)),
-        summary.counts.tasks,
-        summary.by_job.len(),
-        summary.size
+        "{name}: {} old, {}, {}, {}{problem}",
+        words::age(report.age_ms),
+        count(report.counts.tasks, "task"),
+        count(report.counts.jobs, "job"),
+        count(report.size, "byte"),
     )
 }
 
@@ -116,24 +207,28 @@ async fn look_or(scene: &Scene<'_>, backups: &Backups) -> Result<Report, String>
             Report::holds(format!("{directory} is not there: no backups")).with_outputs(json!({ "backups": [] }))
         );
     }
-    let names = scene.host.list(directory, NAMES_MAX).await.map_err(|error| error.to_string())?;
-    let ours =
-        names.iter().filter(|entry| entry.stat.kind == FileKind::File && entry.name.starts_with(BACKUP_NAME_PREFIX));
-    // The names of newer ones sort last.
-    let mut paths: Vec<String> = ours.map(|entry| format!("{directory}/{}", entry.name)).collect();
-    let skipped = paths.len().saturating_sub(BACKUPS_MAX);
+    let listed = paths_in(&*scene.host, directory).await;
+    let (paths, skipped, _) = listed.map_err(|error| error.to_string())?;
     let mut found = Vec::new();
-    for path in paths.split_off(skipped) {
+    for path in paths {
         found.push(decode(scene, &path).await?);
     }
-    found.sort_by_key(|decoded| std::cmp::Reverse(decoded.summary.timestamp_ms));
-    let fit: Vec<&Decoded> = found.iter().filter(|decoded| decoded.summary.is_fit()).collect();
-    let newest = fit.first().map(|decoded| format!(", the newest {} old", age(age_ms(decoded.summary.timestamp_ms))));
+    found.sort_by_key(|report| std::cmp::Reverse(report.timestamp_ms));
+    let fit: Vec<&BackupReport> = found.iter().filter(|report| report.fit).collect();
+    let newest = fit.first().map(|report| format!(", the newest {} old", words::age(report.age_ms)));
     let older = if skipped > 0 { format!("; {skipped} older ones were not read") } else { String::new() };
-    let words = format!("{} backups, {} fit{}{older}", found.len(), fit.len(), newest.unwrap_or_default());
-    let entries: Vec<Value> = found.iter().map(|decoded| Value::Object(entry(scene, decoded))).collect();
-    let details = found.iter().map(line).collect();
-    Ok(Report::holds(words).with_details(details).with_outputs(json!({ "backups": entries })))
+    let said = format!("{} backups, {} fit{}{older}", found.len(), fit.len(), newest.unwrap_or_default());
+    let mut changed = std::collections::BTreeMap::new();
+    for (after, before) in fit.iter().zip(fit.iter().skip(1)).take(COMPARED_MAX) {
+        changed.insert(after.path.clone(), changes(scene, &before.path, &after.path).await);
+    }
+    let of = |report: &BackupReport| changed.get(&report.path).map_or("", String::as_str);
+    let entries: Vec<Value> = found.iter().map(|report| Value::Object(entry(scene, report, of(report)))).collect();
+    let details = found.iter().map(|report| match of(report) {
+        "" => line(report),
+        changes => format!("{}; since the one before: {changes}", line(report)),
+    });
+    Ok(Report::holds(said).with_details(details.collect()).with_outputs(json!({ "backups": entries })))
 }
 
 pub(super) async fn look_at_one(scene: &Scene<'_>, backup: &Backup) -> Report {
@@ -152,19 +247,20 @@ async fn one_or(scene: &Scene<'_>, backup: &Backup) -> Result<Report, String> {
     if scene.host.stat(path).await.map_err(|error| error.to_string())?.is_none() {
         return Ok(Report::fails(format!("{path} is not there")));
     }
-    let decoded = decode(scene, path).await?;
-    let same = backup.sha256.as_ref().is_none_or(|wanted| wanted.as_str().eq_ignore_ascii_case(&decoded.sha256));
-    let old = age_ms(decoded.summary.timestamp_ms);
+    let report = decode(scene, path).await?;
+    let sha256 = report.sha256.clone().unwrap_or_else(|| "unknown, as it could not be read to its end".to_owned());
+    let same = backup.sha256.as_ref().is_none_or(|wanted| wanted.as_str().eq_ignore_ascii_case(&sha256));
+    let old = report.age_ms;
     let stale =
         max_age.is_some_and(|max| old.is_none_or(|old| u128::try_from(old).map_or(true, |old| old > max.as_millis())));
-    let mut outputs = entry(scene, &decoded);
+    let mut outputs = entry(scene, &report, "");
     outputs.insert("stale".to_owned(), json!(if stale { "yes" } else { "no" }));
-    let mut words = line(&decoded);
+    let mut said = line(&report);
     if !same {
-        words = format!("{words}; its SHA-256 is {}, not what it must be", decoded.sha256);
+        said = format!("{said}; its SHA-256 is {sha256}, not what it must be");
     }
-    let details = decoded.summary.problems().iter().chain(&decoded.summary.warnings);
-    let details = details.map(|problem| clean::line(problem.message.as_bytes())).collect();
-    let report = Report::new(finding(same && decoded.summary.is_fit()), words).with_details(details);
+    let details = report.problems.iter().chain(&report.warnings).take(REASONS_MAX);
+    let details = details.map(|one| clean::line(one.message.as_bytes())).collect();
+    let report = Report::new(finding(same && report.fit), said).with_details(details);
     Ok(report.with_outputs(Value::Object(outputs)))
 }

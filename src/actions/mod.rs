@@ -33,6 +33,7 @@ mod web;
 mod world;
 
 pub use crate::hosts::{Stop, Stopper};
+pub use backups::{paths_in as backup_paths_in, read_and_digest, report_of as backup_report_of};
 pub use evidence::{Evidence, EvidenceError, Kept, Tag};
 pub use flags_file::{Edited, FlagsFile, FlagsFileError};
 pub use master::master_state;

@@ -124,7 +124,7 @@ enum Command {
         #[arg(required = true)]
         files: Vec<String>,
     },
-    /// Print the JSON Schema of runbooks or inventories.
+    /// Print the JSON Schema of runbooks, inventories, or of what the `backup` commands print.
     Schema {
         /// Of what.
         #[arg(default_value = "runbook")]

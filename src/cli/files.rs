@@ -6,6 +6,7 @@ use anyhow::Context as _;
 
 use super::place;
 use crate::{
+    backups,
     exit::Exit,
     runbook::{
         Mode,
@@ -25,6 +26,12 @@ pub enum SchemaOf {
     Inventory,
     /// Of what `backup impact --json` prints.
     Impact,
+    /// Of what `backup inspect --json` prints.
+    Backup,
+    /// Of what `backup list --json` prints.
+    BackupList,
+    /// Of what `backup diff --json` prints.
+    BackupDiff,
 }
 
 /// How a plan is printed.
@@ -60,11 +67,14 @@ pub fn lint(names: &[String]) -> anyhow::Result<(String, Exit)> {
 
 /// A JSON Schema.
 pub fn schema(of: SchemaOf) -> String {
-    schema_file(match of {
-        SchemaOf::Runbook => runbook_schema(),
-        SchemaOf::Inventory => inventory_schema(),
-        SchemaOf::Impact => crate::impact::schema(),
-    })
+    match of {
+        SchemaOf::Runbook => schema_file(runbook_schema()),
+        SchemaOf::Inventory => schema_file(inventory_schema()),
+        SchemaOf::Impact => schema_file(crate::impact::schema()),
+        SchemaOf::Backup => schema_file(backups::report_schema().as_value()),
+        SchemaOf::BackupList => schema_file(backups::list_schema().as_value()),
+        SchemaOf::BackupDiff => schema_file(backups::diff_schema().as_value()),
+    }
 }
 
 /// The whole procedure, with every command rendered for every host.

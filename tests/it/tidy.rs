@@ -18,7 +18,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("logscan", &["replog"]),
     ("mesos", &["aurora"]),
     ("impact", &["aurora", "mesos"]),
-    ("backups", &["aurora"]),
+    ("backups", &["aurora", "impact"]),
     ("table", &[]),
     ("exit", &[]),
     // `judge` turns what replicas and logs say into findings of the session.

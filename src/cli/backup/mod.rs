@@ -4,9 +4,14 @@
 //! [`crate::backups`]; here files are opened with care, and what is known is set out for 80 columns or as JSON.
 
 mod args;
+mod diff;
 mod impact;
+mod inspect;
+mod list;
 mod live;
 mod open;
+mod page;
+mod verdict;
 mod verify;
 
 pub use args::{BackupCommand, after_help, run};

@@ -7,12 +7,11 @@ use std::{
 };
 
 use rustix::fs::{FileType, Mode, OFlags};
-use sha2::{Digest as _, Sha256};
 
 use crate::{
-    aurora::snapshot::{ProblemCode, read_backup_from},
+    actions::read_and_digest,
+    aurora::snapshot::ProblemCode,
     backups::{BackupReport, Code, FileCode, Seen},
-    hosts::hex,
 };
 
 /// The name that stands for standard input.
@@ -83,33 +82,13 @@ fn refused(path: &str, error: rustix::io::Errno) -> NotOpened {
     }
 }
 
-/// A reader that takes the digest of what goes through it.
-struct Hashing<R> {
-    inner: R,
-    sha256: Sha256,
-    ended: bool,
-}
-
-impl<R: Read> Read for Hashing<R> {
-    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
-        let count = self.inner.read(into)?;
-        if count == 0 && !into.is_empty() {
-            self.ended = true;
-        }
-        self.sha256.update(into.get(..count).unwrap_or_default());
-        Ok(count)
-    }
-}
-
 /// Opens, reads and judges a file in one pass.
 pub(super) fn report(path: &str) -> BackupReport {
     let file = match open(path) {
         Ok(file) => file,
         Err(why) => return BackupReport::unreadable(path, why.code, why.message),
     };
-    let mut hashing = Hashing { inner: file, sha256: Sha256::new(), ended: false };
-    let summary = read_backup_from(&mut hashing);
-    let digest = hashing.ended.then(|| hex(&hashing.sha256.finalize()));
+    let (summary, digest) = read_and_digest(file);
     BackupReport::of(Seen { path, sha256: digest.as_deref(), now_ms: now_ms() }, summary)
 }
 

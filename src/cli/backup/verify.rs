@@ -1,20 +1,28 @@
 //! `backup verify`: the verdict on a file in a few lines.
 
-use super::open;
-use crate::{backups::Verdict, cli::args::print, exit::Exit};
+use super::{open, page::Page, verdict};
+use crate::{
+    backups::{BackupReport, words},
+    cli::args::print,
+    exit::Exit,
+};
 
 /// Prints the verdict, its reasons and the digest.
 pub(super) fn verify(file: &str) -> anyhow::Result<Exit> {
     let report = open::report(file);
-    print(&format!("{report:?}\n"))?;
-    Ok(exit_of(report.verdict))
+    print(&text(&report))?;
+    Ok(verdict::exit_of(report.verdict))
 }
 
-/// The code that a verdict ends with.
-pub(super) fn exit_of(verdict: Verdict) -> Exit {
-    match verdict {
-        Verdict::Fit => Exit::Done,
-        Verdict::Unfit => Exit::Unfit,
-        Verdict::Unreadable => Exit::Unreadable,
+fn text(report: &BackupReport) -> String {
+    let mut page = Page::default();
+    page.words("", &report.path);
+    page.words("", verdict::headline(report.verdict));
+    verdict::reasons(&mut page, report);
+    verdict::times(&mut page, report);
+    if let (Some(tasks), Some(active)) = (report.counts.tasks, report.counts.active_tasks) {
+        page.field("holds", &format!("{}, {} active", words::count(tasks, "task"), words::grouped(active)));
     }
+    verdict::file(&mut page, report);
+    page.text().to_owned()
 }
