@@ -145,6 +145,11 @@ async fn changes(scene: &Scene<'_>, before: &str, after: &str) -> String {
     }
 }
 
+/// A number, or a word that a reader of the record does not take for one.
+fn known(count: Option<u64>) -> Value {
+    count.map_or_else(|| json!("unknown"), |count| json!(count))
+}
+
 fn entry(scene: &Scene<'_>, report: &BackupReport, changes: &str) -> Map<String, Value> {
     let name = report.path.rsplit('/').next().unwrap_or_default();
     let problems: Vec<String> = report
@@ -164,9 +169,9 @@ fn entry(scene: &Scene<'_>, report: &BackupReport, changes: &str) -> Map<String,
         "timestamp_ms": report.timestamp_ms,
         "age": words::age(report.age_ms),
         "fit": if report.fit { "yes" } else { "no" },
-        "tasks": report.counts.tasks,
-        "active": report.counts.active_tasks,
-        "jobs": report.counts.jobs,
+        "tasks": known(report.counts.tasks),
+        "active": known(report.counts.active_tasks),
+        "jobs": known(report.counts.jobs),
         "framework_id": report.framework_id.clone().unwrap_or_default(),
         "version": report.written_by.as_ref().and_then(|writer| writer.version.clone()).unwrap_or_default(),
         "changes": changes,

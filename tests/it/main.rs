@@ -12,6 +12,7 @@ mod aurora_backup;
 mod aurora_client;
 mod aurora_codec;
 mod aurora_judge;
+mod backup_cli;
 mod e2e;
 mod fuzz_corpus;
 mod hostile;
