@@ -8,6 +8,7 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::name::{Claimed, claimed};
 use super::report::{BackupReport, Counts, FORMAT, Said, Verdict};
 use super::words::{moment, span};
 
@@ -100,6 +101,26 @@ pub struct NotListedPlace {
     pub message: String,
 }
 
+/// A backup of which a scheduler said no more than the name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NamedBackup {
+    /// Address of the scheduler.
+    pub scheduler: String,
+    /// The name in its directory of backups.
+    pub name: String,
+    /// What the name claims, where it is a backup's.
+    pub claims: Option<Claimed>,
+}
+
+impl NamedBackup {
+    /// The names that a scheduler gave, those that sort last first.
+    pub fn all(scheduler: &str, mut names: Vec<String>) -> Vec<Self> {
+        names.sort_unstable_by(|a, b| b.cmp(a));
+        let of = |name: String| Self { scheduler: scheduler.to_owned(), claims: claimed(&name, None), name };
+        names.into_iter().map(of).collect()
+    }
+}
+
 /// What `firstlight backup list --json` prints.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct BackupList {
@@ -107,6 +128,8 @@ pub struct BackupList {
     pub format: u32,
     /// Newest first by the time inside; those without one come last.
     pub backups: Vec<ListedBackup>,
+    /// Backups known by name only, from a scheduler whose files cannot be read from here.
+    pub named: Vec<NamedBackup>,
     /// What could not be read at all.
     pub unread: Vec<NotListedPlace>,
     /// Files beside them whose names are not those of backups.
@@ -173,7 +196,7 @@ impl BackupList {
         framework_ids.sort_unstable();
         framework_ids.dedup();
         let gaps = gaps(&backups, now_ms, interval_ms);
-        Self { format: FORMAT, backups, unread, other_files, interval_ms, gaps, framework_ids }
+        Self { format: FORMAT, backups, named: Vec::new(), unread, other_files, interval_ms, gaps, framework_ids }
     }
 
     /// True if one of them may be restored.

@@ -17,7 +17,7 @@ pub use diff::{
     diff,
 };
 pub use items::{CHANGES_MAX, ITEMS_MAX, ItemChange, ItemChanges, ItemKind};
-pub use list::{BackupList, Gap, INTERVAL_MS, ListedBackup, NotListedPlace};
+pub use list::{BackupList, Gap, INTERVAL_MS, ListedBackup, NamedBackup, NotListedPlace};
 pub use name::{Claimed, claimed, file_name};
 pub use report::{BackupReport, Code, Counts, FORMAT, FileCode, Said, Seen, Verdict, Writer};
 pub use schema::{diff_schema, list_schema, report_schema};
