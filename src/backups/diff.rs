@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::items::{ItemChanges, ItemKind, Items};
 use super::report::FORMAT;
+use super::words::grouped;
 use crate::{
     aurora::{
         brief::TaskBrief,
@@ -198,8 +199,11 @@ impl BackupDiff {
         let mut words = Vec::new();
         let mut say = |added: u64, removed: u64, changed: u64, what: &str| {
             let parts = [('+', added), ('-', removed), ('~', changed)];
-            let parts: Vec<String> =
-                parts.iter().filter(|(_, count)| *count > 0).map(|(sign, count)| format!("{sign}{count}")).collect();
+            let parts: Vec<String> = parts
+                .iter()
+                .filter(|(_, count)| *count > 0)
+                .map(|(sign, count)| format!("{sign}{}", grouped(*count)))
+                .collect();
             if !parts.is_empty() {
                 words.push(format!("{} {what}", parts.join(" ")));
             }

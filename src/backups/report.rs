@@ -6,9 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::name::{Claimed, claimed, file_name, is_temporary};
+use super::words::span;
 use crate::aurora::snapshot::{
     BackupCounts, BackupSummary, CronBrief, FieldCounts, Fit, HostBrief, JobCount, LockBrief, MaintenanceBrief,
-    NotListed, ProblemCode, QuotaBrief, UpdateBrief,
+    NotListed, Problem, ProblemCode, QuotaBrief, UpdateBrief,
 };
 
 /// Version of the form of every JSON document about backups.
@@ -196,19 +197,11 @@ impl BackupReport {
     pub fn of(seen: Seen<'_>, summary: BackupSummary) -> Self {
         let name = file_name(seen.path);
         let mut problems: Vec<Said> = summary.problems().iter().map(inside).collect();
-        let mut warnings: Vec<Said> = summary.warnings.iter().map(inside).collect();
         if is_temporary(name) {
             problems.push(Said {
                 code: Code::Inside(ProblemCode::NeverFinished),
                 message: "its name is that of a file that the scheduler never finished writing".to_owned(),
             });
-        }
-        let claimed = claimed(name, summary.timestamp_ms);
-        warnings.extend(claimed.as_ref().and_then(|claimed| other_time(claimed)));
-        let age_ms = summary.timestamp_ms.map(|at| seen.now_ms.saturating_sub(at));
-        if age_ms.is_some_and(|age| age < 0) {
-            let message = "it was taken after the present of this machine: one of two clocks is wrong";
-            warnings.push(Said { code: Code::File(FileCode::OfTheFuture), message: message.to_owned() });
         }
         let stops = |said: &Said| UNREADABLE.iter().any(|code| said.code == Code::Inside(*code));
         let verdict = match summary.fit {
@@ -217,6 +210,19 @@ impl BackupReport {
             Fit::Fit | Fit::Unfit(_) if problems.is_empty() => Verdict::Fit,
             Fit::Fit | Fit::Unfit(_) => Verdict::Unfit,
         };
+        // What decoding did not come to is not missing.
+        let known = |problem: &&Problem| {
+            verdict != Verdict::Unreadable
+                || !matches!(problem.code, ProblemCode::NoFrameworkId | ProblemCode::NoTasks | ProblemCode::NothingInIt)
+        };
+        let mut warnings: Vec<Said> = summary.warnings.iter().filter(known).map(inside).collect();
+        let claimed = claimed(name, summary.timestamp_ms);
+        warnings.extend(claimed.as_ref().and_then(|claimed| other_time(claimed)));
+        let age_ms = summary.timestamp_ms.map(|at| seen.now_ms.saturating_sub(at));
+        if age_ms.is_some_and(|age| age < 0) {
+            let message = "it was taken after the present of this machine: one of two clocks is wrong";
+            warnings.push(Said { code: Code::File(FileCode::OfTheFuture), message: message.to_owned() });
+        }
         let mut report = Self {
             size: Some(summary.size),
             sha256: seen.sha256.map(str::to_owned),
@@ -322,7 +328,7 @@ impl BackupReport {
     }
 }
 
-fn inside(problem: &crate::aurora::snapshot::Problem) -> Said {
+fn inside(problem: &Problem) -> Said {
     Said { code: Code::Inside(problem.code), message: problem.message.clone() }
 }
 
@@ -331,9 +337,9 @@ fn other_time(claimed: &Claimed) -> Option<Said> {
     if claimed.zone_minutes.is_some() {
         return None;
     }
-    let (by, than) = (later.unsigned_abs(), if later < 0 { "before" } else { "after" });
+    let (by, than) = (span(later.unsigned_abs().saturating_mul(60_000)), if later < 0 { "before" } else { "after" });
     let message = format!(
-        "its name says {}, {by} minutes {than} the time inside (UTC): no zone explains that, so it was renamed or copied over another",
+        "its name says {}, {by} {than} the time inside (UTC): no zone explains that, so it was renamed or copied over another",
         claimed.minute
     );
     Some(Said { code: Code::File(FileCode::NameOfAnotherTime), message })

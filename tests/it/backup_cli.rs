@@ -119,6 +119,7 @@ fn every_recorded_backup_has_its_report_and_its_code() {
             assert_eq!(code(&output), exit, "{command} {name}");
             let text = stdout(&output);
             assert!(text.lines().all(|line| line.width() <= 80), "{command} {name}: {text}");
+            let text = text + &String::from_utf8_lossy(&output.stderr);
             assert!(problem.is_none_or(|problem| text.contains(problem)), "{command} {name}: {text}");
         }
     }
@@ -169,11 +170,12 @@ fn what_is_no_file_is_said_and_never_waited_for() {
         for command in ["inspect", "verify"] {
             let output = run(&[command, &at(name)]);
             assert_eq!(code(&output), 13, "{name}");
-            assert!(stdout(&output).contains(problem), "{name}: {}", stdout(&output));
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(said.contains(problem) && said.contains(&at(name)), "{name}: {said}");
         }
     }
     let null = run(&["verify", "/dev/null"]);
-    assert!(stdout(&null).contains("a device"), "{}", stdout(&null));
+    assert!(String::from_utf8_lossy(&null.stderr).contains("a device"), "{null:?}");
 }
 
 #[test]

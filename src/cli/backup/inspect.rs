@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     aurora::snapshot::{BackupCounts, JobCount},
-    backups::{BackupReport, words},
+    backups::{BackupReport, Verdict, words},
     cli::args::print,
     exit::Exit,
 };
@@ -20,6 +20,9 @@ const ROWS_SHOWN: usize = 8;
 /// Prints the report on a file.
 pub(super) fn inspect(file: &str, json: bool, all: bool) -> anyhow::Result<Exit> {
     let report = open::report(file);
+    if !json {
+        verdict::opened(&report)?;
+    }
     if json {
         print(&format!("{}\n", serde_json::to_string_pretty(&report)?))?;
     } else {
@@ -38,13 +41,11 @@ fn text(report: &BackupReport, rows: usize) -> String {
     verdict::times(&mut page, report);
     verdict::file(&mut page, report);
     writer(&mut page, report);
-    page.field("framework", report.framework_id.as_deref().unwrap_or("none"));
+    let none = if report.verdict == Verdict::Unreadable { "not come to" } else { "none" };
+    page.field("framework", report.framework_id.as_deref().unwrap_or(none));
     if let Some(found) = &report.counted_before_the_damage {
         page.field("before that", &format!("{}; what is missing is not known", counted_early(found)));
         return page.text().to_owned();
-    }
-    if report.counts.tasks.is_none() {
-        return if report.size.is_some() { page.text().to_owned() } else { short(report) };
     }
     holds(&mut page, report);
     by_itself(&mut page, report, rows);
@@ -55,14 +56,6 @@ fn text(report: &BackupReport, rows: usize) -> String {
     groups(&mut page, "Tasks by host", &report.by_host, rows);
     cron_jobs(&mut page, report, rows);
     quotas(&mut page, report, rows);
-    page.text().to_owned()
-}
-
-/// Of what could not even be opened nothing is known but why.
-fn short(report: &BackupReport) -> String {
-    let mut page = Page::default();
-    page.words("", verdict::headline(report.verdict));
-    verdict::reasons(&mut page, report);
     page.text().to_owned()
 }
 
@@ -77,6 +70,7 @@ fn writer(page: &mut Page, report: &BackupReport) {
             let revision = revision.map(|text| format!(", revision {text}")).unwrap_or_default();
             format!("Aurora {version}{revision}")
         }
+        None if report.verdict == Verdict::Unreadable => "not come to".to_owned(),
         None => "not said; releases before 0.10 do not".to_owned(),
     };
     page.field("written by", &words);

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     actions::{backup_paths_in, backup_report_of},
     aurora::snapshot::{BACKUP_NAME_PREFIX, BACKUP_TEMP_PREFIX},
-    backups::{BackupList, FileCode, ListedBackup, NotListedPlace, Verdict, file_name, words},
+    backups::{BackupList, Code, FileCode, ListedBackup, NotListedPlace, Verdict, file_name, words},
     cli::{
         args::{EndsWith, print},
         place::{self, ClusterRef},
@@ -27,7 +27,9 @@ const BACKUPS_MAX: usize = 1_000;
 /// The variable of a host that says where its scheduler writes backups, as the shipped runbooks have it.
 const DIR_VAR: &str = "backup_dir";
 /// Columns that a name may take beside the numbers.
-const NAME_WIDTH: usize = 34;
+const NAME_WIDTH: usize = 38;
+/// Files whose name and content do not go together that are named.
+const STRANGE_SHOWN: usize = 5;
 
 /// What was asked for.
 #[derive(Debug)]
@@ -227,6 +229,7 @@ fn row(backup: &ListedBackup, directory: usize) -> Vec<String> {
 }
 
 fn notes(page: &mut Page, list: &BackupList, left_out: u64) {
+    named(page, list);
     let fit = list.backups.iter().filter(|backup| backup.fit).count();
     page.blank();
     page.words("", &format!("{}, {fit} fit to be restored.", words::count(list.backups.len() as u64, "backup")));
@@ -242,11 +245,8 @@ fn notes(page: &mut Page, list: &BackupList, left_out: u64) {
         if let Some(same) = &backup.same_content_as {
             page.words("  = ", &format!("{name} holds the same as {same}, in another order of bytes"));
         }
-        let strange = backup.warnings.iter().filter(|said| {
-            matches!(said.code, crate::backups::Code::File(FileCode::NameOfAnotherTime | FileCode::OfTheFuture))
-        });
-        strange.for_each(|said| page.words("  ! ", &format!("{name}: {}", said.message)));
     }
+    strange(page, list);
     list.gaps.iter().for_each(|gap| page.words("  ! ", &gap.words()));
     if list.framework_ids.len() > 1 {
         let ids = list.framework_ids.join(", ");
@@ -259,6 +259,32 @@ fn notes(page: &mut Page, list: &BackupList, left_out: u64) {
         page.words("  ✗ ", &format!("{} {}", unread.place, unread.message));
     }
     if list.other_files > 0 {
-        page.words("  ", &format!("{} with other names were not looked at.", words::count(list.other_files, "file")));
+        page.words("  ", &format!("Not looked at: {} with other names.", words::count(list.other_files, "file")));
+    }
+}
+
+/// Backups that only a scheduler knows.
+fn named(page: &mut Page, list: &BackupList) {
+    let Some(first) = list.named.first() else { return };
+    page.words("", &format!("In the directory of the scheduler at {}, by name only:", first.scheduler));
+    for backup in &list.named {
+        page.words("  ", &backup.name);
+    }
+    page.words("", "What they hold is known once they are read on that host: firstlight backup list DIR");
+}
+
+/// Names that are not those of what is inside, and times that are still to come.
+fn strange(page: &mut Page, list: &BackupList) {
+    let is = |code: Code| matches!(code, Code::File(FileCode::NameOfAnotherTime | FileCode::OfTheFuture));
+    let said = list.backups.iter().flat_map(|backup| {
+        backup.warnings.iter().filter(move |said| is(said.code)).map(|said| (file_name(&backup.path), &said.message))
+    });
+    let said: Vec<_> = said.collect();
+    for (name, message) in said.iter().take(STRANGE_SHOWN) {
+        page.words("  ! ", &format!("{name}: {message}"));
+    }
+    let more = said.len().saturating_sub(STRANGE_SHOWN);
+    if more > 0 {
+        page.words("  ! ", &format!("{more} more have names that do not go with the time inside"));
     }
 }

@@ -3,6 +3,7 @@
 use super::page::Page;
 use crate::{
     backups::{BackupReport, Code, Said, Verdict, words},
+    cli::args::EndsWith,
     exit::Exit,
 };
 
@@ -21,6 +22,16 @@ pub(super) fn headline(verdict: Verdict) -> &'static str {
         Verdict::Fit => "FIT to be restored, as far as can be seen without a scheduler",
         Verdict::Unfit => "DO NOT RESTORE this file",
         Verdict::Unreadable => "NOT READABLE to its end: do not restore this file",
+    }
+}
+
+/// An error if the file could not even be opened: there is nothing to set out.
+pub(super) fn opened(report: &BackupReport) -> Result<(), EndsWith> {
+    match report.problems.first() {
+        Some(said) if report.size.is_none() => {
+            Err(EndsWith { exit: Exit::Unreadable, why: format!("{} ({})", said.message, code(said.code)) })
+        }
+        _ => Ok(()),
     }
 }
 

@@ -10,6 +10,7 @@ use crate::{
 /// Prints the verdict, its reasons and the digest.
 pub(super) fn verify(file: &str) -> anyhow::Result<Exit> {
     let report = open::report(file);
+    verdict::opened(&report)?;
     print(&text(&report))?;
     Ok(verdict::exit_of(report.verdict))
 }
