@@ -20,6 +20,6 @@ pub use clock::{Clock, system_clock};
 pub use handle::{Ask, Handle, Health, Numbered, Snapshot};
 pub use live::Live;
 pub use observe::{Observer, Reread};
-pub use output::{LINE_CHARS_MAX, LINES_MAX, OutputLine, OutputStore, Stream};
+pub use output::{KeptLine, LINE_CHARS_MAX, LINES_MAX, Lines, OutputLine, OutputStore, Stream};
 pub use perform::Perform;
 pub use run::Engine;

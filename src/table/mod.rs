@@ -22,4 +22,4 @@ pub use error::TableError;
 pub use filter::{Filter, Term};
 pub use format::{LINE_BYTES_MAX, read, write};
 pub use index::Index;
-pub use model::{COLUMNS_MAX, Cells, Column, ColumnKind, ROWS_MAX, TEXT_BYTES_MAX, Table};
+pub use model::{COLUMNS_MAX, Cells, Column, ColumnKind, ROWS_MAX, TEXT_BYTES_MAX, Table, shown_as};

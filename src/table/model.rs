@@ -200,11 +200,9 @@ impl Table {
     pub(super) fn show_into(&self, row: usize, column: usize, text: &mut String) {
         let cell = self.cell(row, column);
         let kind = self.columns.get(column).map(|column| column.kind).unwrap_or_default();
-        match (kind, cell.parse::<i64>()) {
-            (ColumnKind::Bytes, Ok(bytes)) => text.push_str(&bytes_text(bytes)),
-            (ColumnKind::Time, Ok(ms)) => text.push_str(&time_text(ms)),
-            (ColumnKind::Duration, Ok(ms)) => text.push_str(&duration_text(ms)),
-            _ => text.push_str(cell),
+        match kind {
+            ColumnKind::Text | ColumnKind::Number => text.push_str(cell),
+            ColumnKind::Bytes | ColumnKind::Time | ColumnKind::Duration => text.push_str(&shown_as(kind, cell)),
         }
     }
 
@@ -219,6 +217,16 @@ impl Table {
         let start = at.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
         let end = self.ends.get(at).copied().unwrap_or(start);
         self.text.get(start as usize..end as usize).unwrap_or_default()
+    }
+}
+
+/// A cell as it is shown in a column of a kind; as it stands, if it is not of that kind.
+pub fn shown_as(kind: ColumnKind, cell: &str) -> String {
+    match (kind, cell.parse::<i64>()) {
+        (ColumnKind::Bytes, Ok(bytes)) => bytes_text(bytes),
+        (ColumnKind::Time, Ok(ms)) => time_text(ms),
+        (ColumnKind::Duration, Ok(ms)) => duration_text(ms),
+        _ => cell.to_owned(),
     }
 }
 

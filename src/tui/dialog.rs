@@ -145,10 +145,15 @@ fn answer_choices(world: World<'_>, id: &InputId) -> Vec<Choice> {
         InputKind::Host(group) => {
             world.state.inventory().hosts_of(group).iter().map(|host| plain(host.as_str())).collect()
         }
-        InputKind::Pick { value, show, .. } => {
+        InputKind::Pick { value, .. } => {
             let local = HostName::from(LOCAL);
             let entries = Names::new(world.state, &local).choices(input);
-            table(&entries, value, show)
+            let tells = |entry: &serde_json::Value| match entry.get(value) {
+                Some(serde_json::Value::String(text)) => text.clone(),
+                Some(serde_json::Value::Null) | None => String::new(),
+                Some(other) => other.to_string(),
+            };
+            entries.iter().map(|entry| plain(&tells(entry))).collect()
         }
         InputKind::Text | InputKind::Rows { .. } | InputKind::Duration | InputKind::Path | InputKind::Secret => {
             Vec::new()
@@ -156,33 +161,12 @@ fn answer_choices(world: World<'_>, id: &InputId) -> Vec<Choice> {
     }
 }
 
-/// Entries as lines of a table, each column as wide as its widest member.
-fn table(entries: &[serde_json::Value], value: &str, show: &[String]) -> Vec<Choice> {
-    let cell = |entry: &serde_json::Value, name: &str| match entry.get(name) {
-        Some(serde_json::Value::String(text)) => text.clone(),
-        Some(serde_json::Value::Null) | None => String::new(),
-        Some(other) => other.to_string(),
-    };
-    let width = |name: &String| entries.iter().map(|entry| cell(entry, name).chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = show.iter().map(|name| width(name).max(name.chars().count())).collect();
-    let line = |entry: &serde_json::Value| {
-        let cells = show.iter().zip(&widths).map(|(name, width)| format!("{:<width$}", cell(entry, name)));
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    entries.iter().map(|entry| Choice { value: cell(entry, value), line: line(entry) }).collect()
-}
-
-/// The heading of a table of choices.
-pub fn table_heading(world: World<'_>, of: &Choose) -> Option<String> {
+/// The entries of a list that was found, and the members that are shown of them, if the choice is of such a list.
+pub fn entries(world: World<'_>, of: &Choose) -> Option<(Vec<serde_json::Value>, Vec<String>)> {
     let show = columns(world, of)?;
     let Choose::Answer(id) = of else { return None };
     let (_, input) = world.state.runbook().inputs().find(|(_, input)| &input.id == id)?;
-    let local = HostName::from(LOCAL);
-    let mut entries = Names::new(world.state, &local).choices(input);
-    let heading: serde_json::Map<String, serde_json::Value> =
-        show.iter().map(|name| (name.clone(), serde_json::Value::String(name.clone()))).collect();
-    entries.push(serde_json::Value::Object(heading));
-    table(&entries, "", &show).pop().map(|choice| choice.line)
+    Some((Names::new(world.state, &HostName::from(LOCAL)).choices(input), show))
 }
 
 fn scrolled(moved: Intent, from: usize, page: usize) -> usize {

@@ -44,6 +44,20 @@ impl Doc {
         self.lines.len()
     }
 
+    /// Its width in columns.
+    pub fn width(&self) -> u16 {
+        self.width as u16
+    }
+
+    /// Adds the first lines of another page; says so where there are more.
+    pub fn take(&mut self, other: Self, most: usize) {
+        let more = other.lines.len() > most;
+        self.lines.extend(other.lines.into_iter().take(most.saturating_sub(usize::from(more))));
+        if more {
+            self.text(Role::Dim, "and more, in the evidence of the step");
+        }
+    }
+
     /// True if there is none.
     pub fn is_empty(&self) -> bool {
         self.lines.is_empty()

@@ -17,6 +17,7 @@ mod input;
 mod kept;
 mod keymap;
 mod model;
+mod pick;
 mod rows;
 mod search;
 mod select;

@@ -7,7 +7,7 @@ use super::{
     text,
     ui::{OutputUi, UiState},
 };
-use crate::engine::OutputLine;
+use crate::engine::KeptLine;
 
 /// Takes an intent while the whole output is shown; false if it means nothing here.
 pub fn intent(world: World<'_>, ui: &mut UiState, meant: Intent) -> bool {
@@ -40,9 +40,9 @@ pub fn find(world: World<'_>, ui: &mut UiState, meant: Intent) {
     let query = ui.query.to_lowercase();
     let found = world.output.with(|lines| {
         if meant == Intent::NextMatch {
-            lines.iter().enumerate().skip(here + 1).find(|(_, line)| matches(line, &query)).map(|(at, _)| at)
+            (here + 1..lines.len()).find(|at| lines.get(*at).is_some_and(|line| matches(line, &query)))
         } else {
-            lines.iter().enumerate().take(here).rev().find(|(_, line)| matches(line, &query)).map(|(at, _)| at)
+            (0..here.min(lines.len())).rev().find(|at| lines.get(*at).is_some_and(|line| matches(line, &query)))
         }
     });
     match found {
@@ -55,7 +55,7 @@ pub fn find(world: World<'_>, ui: &mut UiState, meant: Intent) {
 }
 
 /// True if a line holds a text, given in lower case.
-pub fn matches(line: &OutputLine, query: &str) -> bool {
+pub fn matches(line: KeptLine<'_>, query: &str) -> bool {
     !query.is_empty() && line.text.to_lowercase().contains(query)
 }
 

@@ -106,7 +106,7 @@ impl Bench {
 
     fn lines(&self, stream: Stream) -> Vec<String> {
         self.output
-            .with(|lines| lines.iter().filter(|line| line.stream == stream).map(|line| line.text.clone()).collect())
+            .with(|lines| lines.iter().filter(|line| line.stream == stream).map(|line| line.text.to_owned()).collect())
     }
 }
 

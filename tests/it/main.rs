@@ -28,3 +28,4 @@ mod runbook;
 mod session;
 mod tidy;
 mod wizard;
+mod wizard_table;

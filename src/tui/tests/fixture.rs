@@ -294,10 +294,16 @@ impl Fixture {
 /// What the world answers when all is well.
 pub fn backups() -> Report {
     let entry = |name: &str, age: &str, tasks: u32| serde_json::json!({ "name": name, "age": age, "tasks": tasks });
-    let list = [
+    let mut list = vec![
         entry("scheduler-backup-2026-11-22-18-00", "1h12min", 412),
         entry("scheduler-backup-2026-11-22-17-00", "2h12min", 398),
     ];
+    let mut unfit = entry("scheduler-backup-2026-11-22-19-00", "12min", 0);
+    unfit["rank"] = 1.into();
+    unfit["fit"] = "no".into();
+    unfit["bytes"] = 4_096.into();
+    unfit["problems"] = serde_json::json!(["the file holds zeros only", "nothing of it can be restored\u{1b}[2J"]);
+    list.push(unfit);
     let kept = |file: &str, digit: &str| {
         let path = format!("/home/ada/.local/state/firstlight/s/evidence/{file}");
         serde_json::json!({ "file": format!("evidence/{file}"), "path": path, "sha256": digit.repeat(64), "bytes": 23_000 })

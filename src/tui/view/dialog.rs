@@ -11,10 +11,10 @@ use crate::{
     session::{Context, RowStatus},
     tui::{
         act, dialog,
-        doc::{Doc, cut, scroll_to, wrap},
+        doc::{Doc, scroll_to, wrap},
         keymap,
         model::{self, Item, ago, span},
-        text,
+        pick, text,
         theme::{Role, finding_role},
         ui::{Choose, Dialog, DialogKind, Facts, Say},
     },
@@ -22,6 +22,10 @@ use crate::{
 
 /// Smallest area in which a dialog can be read, and so confirmed.
 const READ_FROM: (u16, u16) = (20, 5);
+/// Lowest dialog that has room for what is known of the selected entry.
+const ENTRY_FROM_HEIGHT: u16 = 12;
+/// Most lines of it.
+const ENTRY_LINES_MAX: usize = 8;
 
 pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer, facts: &mut Facts) {
     let Some(open) = &scene.ui.dialog else { return };
@@ -34,7 +38,7 @@ pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer, facts: &mut F
     clear(area, buf);
     let (title, mut doc) = body(scene, open, area.width);
     rule(scene.theme, Rect { height: 1, ..area }, &format!(" {} ", scene.theme.clean(&title)), buf);
-    let foot = foot(scene, open, area.width);
+    let foot = foot(scene, open, area);
     let inner = Rect { y: area.y + 1, height: area.height - 1, ..area };
     let foot_height = (foot.doc.len() as u16).min(inner.height);
     let upper = Rect { height: inner.height - foot_height, ..inner };
@@ -66,6 +70,7 @@ fn place(open: &Dialog, area: Rect) -> Rect {
         DialogKind::Leave | DialogKind::Begin => 11,
         DialogKind::Take { .. } => 14,
         DialogKind::Palette { .. } | DialogKind::Abandon { .. } => 14,
+        DialogKind::Choose { of: Choose::Answer(_), .. } => area.height - area.height / 8,
         DialogKind::Choose { .. } => area.height * 2 / 3,
         DialogKind::Run { .. }
         | DialogKind::Evidence { .. }
@@ -153,8 +158,12 @@ struct Foot {
 }
 
 /// The lines at the lower edge: refusal, line under edit. They are drawn whole or nothing can be confirmed.
-fn foot(scene: Scene<'_>, open: &Dialog, width: u16) -> Foot {
+fn foot(scene: Scene<'_>, open: &Dialog, area: Rect) -> Foot {
+    let width = area.width;
     let mut doc = Doc::new(scene.theme, width);
+    if let DialogKind::Choose { of, selected } = &open.kind {
+        entry(scene, &mut doc, of, *selected, area.height);
+    }
     if let Some(refusal) = &open.refusal {
         doc.put(None, ("! ", Role::Warn), (refusal, Role::Bad));
     } else if let Some(message) = &scene.ui.message {
@@ -206,6 +215,21 @@ fn foot(scene: Scene<'_>, open: &Dialog, width: u16) -> Foot {
         | DialogKind::Drift => {}
     }
     Foot { doc, cursor }
+}
+
+/// What else is known of the entry that is selected, where there is room for it.
+fn entry(scene: Scene<'_>, doc: &mut Doc, of: &Choose, selected: usize, height: u16) {
+    let Some((entries, show)) = dialog::entries(scene.world, of) else { return };
+    let Some(entry) = entries.get(selected) else { return };
+    let room = usize::from(height / 3).min(ENTRY_LINES_MAX);
+    let mut about = Doc::new(scene.theme, doc.width());
+    for (text, role) in pick::details(entry, &show) {
+        about.text(role, &text);
+    }
+    if height >= ENTRY_FROM_HEIGHT && !about.is_empty() {
+        doc.text(Role::Dim, "about the one that is selected:");
+        doc.take(about, room);
+    }
 }
 
 fn begin(scene: Scene<'_>, doc: &mut Doc) {
@@ -303,28 +327,25 @@ fn choose(scene: Scene<'_>, of: &Choose, selected: usize, width: u16) -> (String
             found.map(|input| input.title.clone()).unwrap_or_default()
         }
     };
-    if let Some(heading) = dialog::table_heading(scene.world, of) {
-        table_line(scene, &mut doc, None, &heading, Role::Dim, width);
-    }
-    for (at, choice) in choices.iter().enumerate() {
-        if dialog::columns(scene.world, of).is_some() {
-            table_line(scene, &mut doc, Some(&mark(at)), &choice.line, Role::Plain, width);
-        } else {
-            doc.put(Some(&mark(at)), ("", Role::Plain), (&choice.line, Role::Plain));
+    match dialog::entries(scene.world, of) {
+        Some((entries, show)) => {
+            let laid = pick::lay(scene.theme, &entries, &show, usize::from(width).saturating_sub(2));
+            doc.put(None, (&laid.heading, Role::Dim), ("", Role::Dim));
+            for (at, (line, fit)) in laid.lines.iter().enumerate() {
+                let role = if *fit { Role::Plain } else { Role::Bad };
+                doc.put(Some(&mark(at)), (line, role), ("", role));
+            }
+        }
+        None => {
+            for (at, choice) in choices.iter().enumerate() {
+                doc.put(Some(&mark(at)), ("", Role::Plain), (&choice.line, Role::Plain));
+            }
         }
     }
     if choices.is_empty() {
         doc.text(Role::Warn, "nothing to choose from: what it is chosen from has not been found yet");
     }
     (title, doc)
-}
-
-/// A line of a table is cut rather than wrapped.
-fn table_line(scene: Scene<'_>, doc: &mut Doc, item: Option<&Item>, line: &str, role: Role, width: u16) {
-    let room = usize::from(width).saturating_sub(2);
-    // Runs of spaces hold the columns; a hard one keeps the wrapping from eating them.
-    let line = cut(scene.theme, &scene.theme.clean(line).replace('\n', " "), room);
-    doc.put(item, (&line, role), ("", role));
 }
 
 fn palette(scene: Scene<'_>, typed: &str, selected: usize, width: u16) -> (String, Doc) {

@@ -6,7 +6,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::Scene;
 use crate::{
-    engine::{OutputLine, Stream},
+    engine::{KeptLine, Stream},
     tui::{
         doc::cut,
         search,
@@ -30,7 +30,7 @@ pub(super) fn draw_strip(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     let height = usize::from(area.height) - 1;
     scene.world.output.with(|lines| {
         let from = lines.len().saturating_sub(height);
-        for (line, y) in lines.range(from..).zip(area.y + 1..area.bottom()) {
+        for (line, y) in lines.from(from).zip(area.y + 1..area.bottom()) {
             draw_line(scene, line, false, Rect { y, height: 1, ..area }, buf);
         }
     });
@@ -63,14 +63,14 @@ pub(super) fn draw_whole(scene: Scene<'_>, area: Rect, buf: &mut Buffer, facts: 
     let query = scene.ui.query.to_lowercase();
     scene.world.output.with(|lines| {
         let from = top.min(lines.len());
-        for (line, y) in lines.range(from..).zip(area.y + 1..area.bottom()) {
+        for (line, y) in lines.from(from).zip(area.y + 1..area.bottom()) {
             let found = search::matches(line, &query);
             draw_line(scene, line, found, Rect { y, height: 1, ..area }, buf);
         }
     });
 }
 
-fn draw_line(scene: Scene<'_>, line: &OutputLine, found: bool, area: Rect, buf: &mut Buffer) {
+fn draw_line(scene: Scene<'_>, line: KeptLine<'_>, found: bool, area: Rect, buf: &mut Buffer) {
     let host = cut(scene.theme, &scene.theme.clean(line.host.as_str()).replace('\n', " "), HOST_COLUMNS);
     let (mark, role) = match line.stream {
         Stream::Out => (scene.theme.upright(), Role::Plain),
@@ -81,7 +81,7 @@ fn draw_line(scene: Scene<'_>, line: &OutputLine, found: bool, area: Rect, buf: 
     let width = usize::from(area.width);
     let (x, _) = buf.set_stringn(area.x, area.y, &label, width, scene.theme.style(Role::Dim));
     let room = width.saturating_sub(label.width());
-    let text = cut(scene.theme, &scene.theme.clean(&line.text).replace('\n', " "), room);
+    let text = cut(scene.theme, &scene.theme.clean(line.text).replace('\n', " "), room);
     let role = if found { Role::Selected } else { role };
     buf.set_stringn(x, area.y, text, room, scene.theme.style(role));
 }
