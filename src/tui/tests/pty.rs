@@ -64,15 +64,18 @@ fn child() {
     let state = State::open(opened(Mode::Recovery, role == "practice"), system_clock()).unwrap();
     let journal = Journal::on(Box::new(MemoryDisk::default()), Head::EMPTY);
     let (engine, handle) = Engine::new(state, journal, Arc::new(Obliging), system_clock);
+    let (ready, wait) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             // Without a handler, a hangup would end the process before the wizard sees it.
             let mut hangup = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()).unwrap();
             tokio::spawn(async move { while hangup.recv().await.is_some() {} });
+            ready.send(()).unwrap();
             engine.run().await
         });
     });
+    wait.recv().unwrap();
     let (outside, wakes) = remote();
     let mut options = TuiOptions::new(clock, wakes);
     options.practice = (role == "practice").then(|| "60x".to_owned());
