@@ -603,10 +603,7 @@ fn what_happens_is_held_against_what_was_predicted() {
         (&["ads-prod-late-0-z".to_owned()][..], FrameworkSeen::NotYet)
     );
     let text = outcome.to_text(80);
-    assert!(
-        text.contains("to be kept are GONE") && text.contains("gone: www-prod-web-0-a"),
-        "{text}"
-    );
+    assert!(text.contains("to be kept are GONE") && text.contains("gone: www-prod-web-0-a"), "{text}");
 
     let silent = outcome::compare(&prediction, &LiveSide::silent("no answer in time"));
     assert!(silent.unknown.is_some() && !silent.is_as_predicted());

@@ -20,6 +20,7 @@ mod impact;
 mod journal;
 mod logscan;
 mod practice;
+mod practice_recorded;
 mod replog;
 mod replog_store;
 mod replog_verdict;

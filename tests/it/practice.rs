@@ -12,13 +12,13 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     io::{Read as _, Write as _},
     net::TcpStream,
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
 use firstlight::{
     aurora::{
-        tbinary, tjson,
+        tjson,
         value::{Message, Seq, Struct, TType, Value},
     },
     practice::{Cluster, LOOPBACK, Options, PlannedScheduler, Reply, Scenario, Service, Verb, zookeeper_installed},
@@ -29,8 +29,9 @@ const PATIENCE: Duration = Duration::from_mins(1);
 const BYPASS: &str = "Bypass-Leader-Redirect: true\r\n";
 
 /// A cluster that goes down with the test.
-struct Up {
-    cluster: Cluster,
+pub struct Up {
+    /// It.
+    pub cluster: Cluster,
     _dir: tempfile::TempDir,
 }
 
@@ -40,7 +41,7 @@ impl Drop for Up {
     }
 }
 
-fn create(scenario: Scenario, schedulers: usize, zookeeper: bool) -> Up {
+pub fn create(scenario: Scenario, schedulers: usize, zookeeper: bool) -> Up {
     let dir = tempfile::tempdir().unwrap();
     let mut options = Options::new(env!("CARGO_BIN_EXE_firstlight"));
     options.dir = Some(dir.path().join("cluster"));
@@ -51,19 +52,19 @@ fn create(scenario: Scenario, schedulers: usize, zookeeper: bool) -> Up {
     Up { cluster: Cluster::create(&options).unwrap(), _dir: dir }
 }
 
-fn up(scenario: Scenario, schedulers: usize, zookeeper: bool) -> Up {
+pub fn up(scenario: Scenario, schedulers: usize, zookeeper: bool) -> Up {
     let up = create(scenario, schedulers, zookeeper);
     up.cluster.start().unwrap();
     up
 }
 
 impl Up {
-    fn schedulers(&self) -> &[PlannedScheduler] {
+    pub fn schedulers(&self) -> &[PlannedScheduler] {
         &self.cluster.plan().schedulers
     }
 
     /// Waits for what holds sooner or later; its logs if it does not.
-    fn wait<T>(&self, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    pub fn wait<T>(&self, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         let until = Instant::now() + PATIENCE;
         loop {
             if let Some(found) = look() {
@@ -82,7 +83,7 @@ impl Up {
         }
     }
 
-    fn leader(&self) -> PlannedScheduler {
+    pub fn leader(&self) -> PlannedScheduler {
         self.wait("one leader", || {
             let leads = |scheduler: &&PlannedScheduler| status(scheduler.http_port, "/leaderhealth") == Some(200);
             let leaders: Vec<_> = self.schedulers().iter().filter(leads).collect();
@@ -100,7 +101,7 @@ impl Up {
         tasks.map(|task| task["id"].as_str().unwrap().to_owned()).collect()
     }
 
-    fn set_flags(&self, scheduler: &PlannedScheduler, edits: &[(&str, &str)]) {
+    pub fn set_flags(&self, scheduler: &PlannedScheduler, edits: &[(&str, &str)]) {
         let file = self.cluster.layout().home(&scheduler.name).flags_file();
         let mut text = std::fs::read_to_string(&file).unwrap();
         for (from, to) in edits {
@@ -120,7 +121,7 @@ impl Up {
 
 type Page = (u16, Vec<u8>);
 
-fn send(port: u16, bytes: &[u8]) -> Option<(u16, String, Vec<u8>)> {
+pub fn send(port: u16, bytes: &[u8]) -> Option<(u16, String, Vec<u8>)> {
     let mut stream = TcpStream::connect((LOOPBACK, port)).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).ok()?;
     stream.write_all(bytes).ok()?;
@@ -141,7 +142,7 @@ fn status(port: u16, path: &str) -> Option<u16> {
     get(port, path).map(|(code, _)| code)
 }
 
-fn vars(port: u16) -> BTreeMap<String, serde_json::Value> {
+pub fn vars(port: u16) -> BTreeMap<String, serde_json::Value> {
     get(port, "/vars.json").and_then(|(_, body)| serde_json::from_slice(&body).ok()).unwrap_or_default()
 }
 
@@ -220,118 +221,6 @@ fn a_healthy_cluster_with_zookeeper() {
     } else {
         assert!(std::env::var_os("CI").is_none(), "ZooKeeper is not installed");
         eprintln!("SKIPPED: ZooKeeper is not installed");
-    }
-}
-
-/// A recorded exchange: what was asked, and the decoded answer.
-fn recorded(name: &str) -> (Vec<u8>, u16, Vec<u8>) {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/aurora/http");
-    let request = std::fs::read(dir.join(format!("{name}.request"))).unwrap();
-    let response = std::fs::read(dir.join(format!("{name}.response"))).unwrap();
-    let split = response.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
-    let code = String::from_utf8_lossy(&response).split(' ').nth(1).unwrap().parse().unwrap();
-    (request, code, response[split + 4..].to_vec())
-}
-
-/// A Thrift answer with names of this cluster in place of the recorded one's.
-fn decoded(body: &[u8], up: &Up, port: u16) -> Option<Value> {
-    let message = if body.first() == Some(&b'[') {
-        tjson::decode_message(body).ok()?
-    } else {
-        tbinary::decode_message(body).ok()?
-    };
-    let name = up.schedulers().iter().find(|scheduler| scheduler.http_port == port).unwrap().name.clone();
-    let backups = up.cluster.layout().home(&name).backup_dir().display().to_string();
-    let text = format!("{:?}", Value::from(message.body).canonical());
-    let text = text.replace(&backups, "BACKUPS").replace("/var/lib/aurora/01/run/backups", "BACKUPS");
-    Some(Value::Str(text.replace("\"oracle\"", "CLUSTER").replace("\"practice\"", "CLUSTER")))
-}
-
-#[test]
-fn replies_are_those_of_the_recordings() {
-    let up = up(Scenario::Healthy, 3, false);
-    let leader = up.leader();
-    let standby = up.schedulers().iter().find(|scheduler| **scheduler != leader).unwrap().clone();
-    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/aurora/backups");
-    for scheduler in [&leader, &standby] {
-        for entry in std::fs::read_dir(&data).unwrap().map(Result::unwrap) {
-            let to = up.cluster.layout().home(&scheduler.name).backup_dir().join(entry.file_name());
-            std::fs::copy(entry.path(), to).unwrap();
-        }
-    }
-    let on_leader = [
-        "060-queryRecovery-nothing-staged",
-        "061-deleteRecoveryTasks-nothing-staged",
-        "062-commitRecovery-nothing-staged",
-        "063-unloadRecovery-nothing-staged",
-        "070-stageRecovery-missing",
-        "071-stageRecovery-empty-name",
-        "072-stageRecovery-null-name",
-        "080-stageRecovery-corrupt-00",
-        "081-stageRecovery-corrupt-01",
-        "082-stageRecovery-corrupt-02",
-        "083-stageRecovery-corrupt-03",
-        "083-x-unload",
-        "084-stageRecovery-corrupt-04",
-        "085-stageRecovery-corrupt-05",
-        "085-x-unload",
-        "086-stageRecovery-corrupt-06",
-        "086-x-unload",
-        "088-stageRecovery-corrupt-08",
-        "089-stageRecovery-corrupt-09",
-        "08b-stageRecovery-corrupt-11",
-        "08b-x-unload",
-        "08x-stageRecovery-text-file",
-        "08y-stageRecovery-temp-file",
-        "090-stageRecovery-ok",
-        "091-stageRecovery-twice",
-        "092-stageRecovery-missing-while-staged",
-        "093-queryRecovery-active",
-        "094-queryRecovery-all",
-        "095-queryRecovery-role",
-        "096-deleteRecoveryTasks-by-taskid",
-        "097-deleteRecoveryTasks-job",
-        "098-queryRecovery-active-after-delete",
-        "099-deleteRecoveryTasks-empty-query",
-        "09a-queryRecovery-after-delete-all",
-        "09b-unloadRecovery",
-        "09c-queryRecovery-after-unload",
-    ];
-    let on_standby = [
-        "110-nonleader-getJobSummary",
-        "112-nonleader-stageRecovery",
-        "113-nonleader-bypass-getJobSummary",
-        "115-nonleader-bypass-stageRecovery",
-        "116-nonleader-bypass-queryRecovery",
-        "117-nonleader-bypass-performBackup",
-        "118-nonleader-bypass-snapshot",
-        "501-standby-bypass-commit",
-        "502-standby-bypass-unload",
-    ];
-    let plain = [
-        "215-leader-POST-api-ct3.http",
-        "217-leader-POST-api-garbage.http",
-        "218-leader-POST-api-unknown-method.http",
-        "219-leader-POST-api-unknown-method-bin.http",
-        "220-leader-POST-api-truncated-bin.http",
-    ];
-    let binary = |port: u16| move |name: &&str| (port, format!("{name}.bin"));
-    let all = on_leader.iter().map(binary(leader.http_port));
-    let all = all.chain(on_standby.iter().map(binary(standby.http_port)));
-    let json = ["060-queryRecovery-nothing-staged", "070-stageRecovery-missing", "072-stageRecovery-null-name"];
-    let all = all.chain(json.iter().map(|name| (leader.http_port, format!("{name}.json"))));
-    let all = all.chain(plain.iter().map(|name| (leader.http_port, (*name).to_owned())));
-    for (port, name) in all {
-        let (request, code, body) = recorded(&name);
-        let (got_code, head, got_body) = send(port, &request).unwrap_or_else(|| panic!("{name}: no answer"));
-        assert_eq!(got_code, code, "{name}: {head}");
-        match decoded(&body, &up, port) {
-            Some(wanted) => assert_eq!(decoded(&got_body, &up, port), Some(wanted), "{name}"),
-            None if code == 307 => {
-                assert!(head.to_lowercase().contains(&format!("location: http://127.0.0.1:{}/api", leader.http_port)));
-            }
-            None => assert_eq!(got_body.is_empty(), body.is_empty(), "{name}"),
-        }
     }
 }
 

@@ -240,7 +240,7 @@ impl Driver {
     }
 
     /// Puts every pending task on an agent. What the master refuses is lost and gets a successor, which is put there.
-    async fn launch_pending(&self, master: &str, framework_id: &str) -> Option<()> {
+    pub(super) async fn launch_pending(&self, master: &str, framework_id: &str) -> Option<()> {
         /// A successor has a new id, which is not refused again.
         const ROUNDS: usize = 3;
         for _ in 0..ROUNDS {

@@ -1,7 +1,7 @@
 //! `/api`: Thrift calls, in TJSON and `TBinary`, answered as the recordings of the real scheduler show.
 //!
-//! Reads, and the administrator's calls that a recovery needs. Calls that change jobs are not there
-//! and are answered like any unknown method.
+//! Reads, the administrator's calls that a recovery needs, and of the others those that are cheap to do; the rest is
+//! refused as an invalid request.
 
 use crate::aurora::{
     tbinary, tjson,
@@ -9,18 +9,22 @@ use crate::aurora::{
 };
 
 use super::{
-    core::Core,
-    entry::{replaced, without},
+    auth::{Allowed, Who},
+    changes,
+    core::{Core, Wish},
+    entry::replaced,
     recovery::{self, CallError},
-    state::{State, job_key, set, structs, task_id, without_data},
+    state::{State, job_key, list, set, structs, task_id, without_data},
     summaries,
     words::{Level, say},
 };
 
 /// `ResponseCode`
 mod code {
+    pub const INVALID_REQUEST: i32 = 0;
     pub const OK: i32 = 1;
     pub const ERROR: i32 = 2;
+    pub const AUTH_FAILED: i32 = 4;
     pub const TRANSIENT: i32 = 6;
 }
 
@@ -36,8 +40,10 @@ pub enum Form {
 /// Why there is no Thrift answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NoAnswer {
-    /// The request is no message; the text is the exception's class.
-    Garbage(&'static str),
+    /// The request is no message; the text is the exception's class and its message.
+    Garbage(String),
+    /// Credentials are asked for.
+    Challenge,
     /// A status without a body.
     Status(hyper::StatusCode),
 }
@@ -46,18 +52,35 @@ pub enum NoAnswer {
 type Answered = Result<Option<(i16, Struct)>, CallError>;
 
 /// Answers one request.
-pub async fn call(core: &Core, body: &[u8], asked: Form, wanted: Form) -> Result<Vec<u8>, NoAnswer> {
+pub async fn call(core: &Core, who: &Who, body: &[u8], asked: Form, wanted: Form) -> Result<Vec<u8>, NoAnswer> {
     let message = match asked {
-        Form::Json => tjson::decode_message(body)
-            .map_err(|_| NoAnswer::Garbage("org.apache.thrift.protocol.TProtocolException"))?,
+        Form::Json => tjson::decode_message(body).map_err(|_| NoAnswer::Garbage(no_json(body)))?,
         Form::Binary => tbinary::decode_message(body)
-            .map_err(|_| NoAnswer::Garbage("org.apache.thrift.transport.TTransportException"))?,
+            .map_err(|_| NoAnswer::Garbage("org.apache.thrift.transport.TTransportException".to_owned()))?,
     };
-    let reply = answer(core, &message).await?;
+    let reply = match who.may(&message) {
+        Allowed::Yes => answer(core, &message).await?,
+        Allowed::Challenge => return Err(NoAnswer::Challenge),
+        Allowed::No(why) => {
+            let response = Struct::new().with(1, code::AUTH_FAILED).with(6, list(vec![Struct::new().with(1, why)]));
+            Message::reply(&message.name, message.seqid, response)
+        }
+    };
     match wanted {
         Form::Binary => Ok(tbinary::encode_message(&reply)),
         Form::Json => {
             tjson::encode_message(&reply).map_err(|_| NoAnswer::Status(hyper::StatusCode::INTERNAL_SERVER_ERROR))
+        }
+    }
+}
+
+/// What the real reader says of a text that is no message.
+fn no_json(body: &[u8]) -> String {
+    match body.first() {
+        None => "org.apache.thrift.transport.TTransportException".to_owned(),
+        Some(b'[') => "org.apache.thrift.protocol.TProtocolException".to_owned(),
+        Some(first) => {
+            format!("org.apache.thrift.protocol.TProtocolException: Unexpected character:{}", char::from(*first))
         }
     }
 }
@@ -69,7 +92,7 @@ async fn answer(core: &Core, message: &Message) -> Result<Message, NoAnswer> {
         let exception = ApplicationException { message: message_text, code: ApplicationException::UNKNOWN_METHOD };
         Message::exception(name, message.seqid, &exception)
     };
-    if message.kind != MessageKind::Call || !METHODS.contains(&name) {
+    if message.kind != MessageKind::Call || !(METHODS.contains(&name) || REFUSED.contains(&name)) {
         return Ok(unknown());
     }
     let shown = format!("{name}({})", shown_arguments(name, &message.body));
@@ -78,6 +101,7 @@ async fn answer(core: &Core, message: &Message) -> Result<Message, NoAnswer> {
     let (code, result, details) = match outcome {
         Ok(result) => (code::OK, result, Vec::new()),
         Err(CallError::Http(status)) => return Err(NoAnswer::Status(status)),
+        Err(CallError::Invalid(text)) => (code::INVALID_REQUEST, None, vec![Struct::new().with(1, text)]),
         Err(CallError::Transient(text)) => {
             let class = "org.apache.aurora.scheduler.storage.Storage$TransientStorageException";
             let line = format!("Uncaught transient exception while handling {shown} {class}: {text}");
@@ -92,13 +116,17 @@ async fn answer(core: &Core, message: &Message) -> Result<Message, NoAnswer> {
             (code::ERROR, None, vec![detail])
         }
     };
+    match code {
+        code::OK => core.count("scheduler_thrift_response_OK", 1),
+        code::TRANSIENT => core.count("scheduler_thrift_response_ERROR_TRANSIENT", 1),
+        _ => core.count("scheduler_thrift_response_ERROR", 1),
+    }
     let mut response = Struct::new().with(1, code);
     if let Some((member, body)) = result {
         response = response.with(3, Struct::new().with(member, body));
     }
     let server = Struct::new().with(1, core.flags.text("cluster_name")).with(3, "");
-    let details = Value::List(Seq { elem: TType::Struct, items: details.into_iter().map(Value::Struct).collect() });
-    Ok(Message::reply(name, message.seqid, response.with(5, server).with(6, details)))
+    Ok(Message::reply(name, message.seqid, response.with(5, server).with(6, list(details))))
 }
 
 /// What this scheduler can be asked.
@@ -125,8 +153,32 @@ const METHODS: [&str; 24] = [
     "getJobUpdateSummaries",
     "getJobUpdateDetails",
     "getTierConfigs",
+    "setQuota",
+    "createJob",
+];
+/// What it knows and refuses.
+const REFUSED: [&str; 21] = [
     "pruneTasks",
     "forceTaskState",
+    "startMaintenance",
+    "drainHosts",
+    "slaDrainHosts",
+    "endMaintenance",
+    "populateJobConfig",
+    "getJobUpdateDiff",
+    "scheduleCronJob",
+    "descheduleCronJob",
+    "startCronJob",
+    "restartShards",
+    "killTasks",
+    "addInstances",
+    "replaceCronTemplate",
+    "startJobUpdate",
+    "pauseJobUpdate",
+    "resumeJobUpdate",
+    "abortJobUpdate",
+    "rollbackJobUpdate",
+    "pulseJobUpdate",
 ];
 
 async fn perform(core: &Core, name: &str, args: &Struct) -> Answered {
@@ -147,11 +199,13 @@ async fn perform(core: &Core, name: &str, args: &Struct) -> Answered {
         }
         "performBackup" => recovery::backup_now(core).map(|()| None),
         "snapshot" => recovery::snapshot(core).await.map(|()| None),
-        "triggerExplicitTaskReconciliation" => reconcile(core, true),
-        "triggerImplicitTaskReconciliation" => reconcile(core, false),
-        "pruneTasks" | "forceTaskState" => {
+        "triggerExplicitTaskReconciliation" => reconcile(core, Wish::Explicit),
+        "triggerImplicitTaskReconciliation" => reconcile(core, Wish::Implicit),
+        "setQuota" => changes::set_quota(core, args).await.map(|()| None),
+        "createJob" => changes::create_job(core, args).await.map(|()| None),
+        refused if REFUSED.contains(&refused) => {
             core.ready()?;
-            Err(CallError::Thrown("java.lang.UnsupportedOperationException", Some("not in a practice cluster".into())))
+            Err(CallError::Invalid(format!("A practice cluster has no {refused}.")))
         }
         "getTierConfigs" => Ok(Some((27, tiers()))),
         _ => {
@@ -161,12 +215,9 @@ async fn perform(core: &Core, name: &str, args: &Struct) -> Answered {
     }
 }
 
-fn reconcile(core: &Core, explicit: bool) -> Answered {
+fn reconcile(core: &Core, wish: Wish) -> Answered {
     core.ready()?;
-    if let Some(sender) = core.reconcile.borrow().as_ref() {
-        // One that waits already is enough.
-        let _ = sender.try_send(explicit);
-    }
+    core.wish(wish);
     Ok(None)
 }
 
@@ -193,15 +244,14 @@ fn read(state: &State, name: &str, args: &Struct) -> (i16, Struct) {
         "maintenanceStatus" => (10, one(summaries::maintenance(state, &query))),
         "getJobUpdateSummaries" => {
             let found = summaries::updates(state, &query);
-            let list = found.iter().filter_map(|details| details.rec(1)?.rec(1).cloned()).collect();
-            (23, Struct::new().with(1, super::state::list(list)))
+            let summaries = found.iter().filter_map(summaries::update_summary).collect();
+            (23, Struct::new().with(1, list(summaries)))
         }
         _ => {
             let wanted = args.rec(1).map(|key| job_key(key.rec(1)));
             let found = state.updates.iter().filter_map(|stored| stored.rec(1));
             let found = found.filter(|details| wanted.is_none() || summaries::update_job(details) == wanted);
-            let list = super::state::list(found.cloned().collect());
-            (24, Struct::new().with(2, list))
+            (24, Struct::new().with(2, list(found.cloned().collect())))
         }
     }
 }
@@ -225,7 +275,7 @@ fn paged(tasks: Vec<Struct>, query: &Struct) -> Struct {
     let number = |id: i16| query.get(id).and_then(Value::as_i32).and_then(|number| usize::try_from(number).ok());
     let offset = number(12).unwrap_or(0);
     let limit = number(13).filter(|limit| *limit > 0).unwrap_or(usize::MAX);
-    Struct::new().with(1, super::state::list(tasks.into_iter().skip(offset).take(limit).collect()))
+    Struct::new().with(1, list(tasks.into_iter().skip(offset).take(limit).collect()))
 }
 
 fn tiers() -> Struct {
@@ -249,8 +299,22 @@ fn shown_arguments(name: &str, args: &Struct) -> String {
         "queryRecovery" | "deleteRecoveryTasks" | "getTasksStatus" | "getTasksWithoutConfigs" | "getPendingReason" => {
             format!("TaskQuery({})", shown_query(&args.rec(1).cloned().unwrap_or_default()))
         }
-        _ => without(args, 0).fields.iter().map(|(_, value)| format!("{value:?}")).collect::<Vec<_>>().join(", "),
+        "getJobUpdateSummaries" => shown_update_query(&args.rec(1).cloned().unwrap_or_default()),
+        // Nothing is in the others' arguments that the practice is about.
+        _ => String::new(),
     }
+}
+
+fn shown_update_query(query: &Struct) -> String {
+    let text = |id: i16| query.str(id).unwrap_or("null").to_owned();
+    let number = |id: i16| query.get(id).and_then(Value::as_i32).unwrap_or(0);
+    format!(
+        "JobUpdateQuery(role:{}, key:null, jobKey:null, user:{}, updateStatuses:null, offset:{}, limit:{})",
+        text(2),
+        text(4),
+        number(6),
+        number(7)
+    )
 }
 
 fn shown_query(query: &Struct) -> String {
@@ -276,6 +340,9 @@ fn shown_query(query: &Struct) -> String {
         .collect();
     if !keys.is_empty() {
         parts.push(format!("jobKeys:[{}]", keys.join(", ")));
+    }
+    for (id, label) in [(12, "offset"), (13, "limit")] {
+        parts.extend(query.get(id).and_then(Value::as_i32).map(|number| format!("{label}:{number}")));
     }
     parts.join(", ")
 }

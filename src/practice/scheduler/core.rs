@@ -72,6 +72,17 @@ pub enum End {
     Failed,
 }
 
+/// What the driver of a leader is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// An explicit reconciliation.
+    Explicit,
+    /// An implicit one.
+    Implicit,
+    /// To place what waits.
+    Launch,
+}
+
 /// The shared part of one process.
 pub struct Core {
     /// Where the cluster is.
@@ -108,8 +119,8 @@ pub struct Core {
     pub write_lock: tokio::sync::Mutex<()>,
     /// When a backup was last made.
     pub last_backup: Cell<Option<Instant>>,
-    /// Asks for an explicit (true) or implicit (false) reconciliation.
-    pub reconcile: RefCell<Option<mpsc::Sender<bool>>>,
+    /// Asks the driver for something.
+    pub driver: RefCell<Option<mpsc::Sender<Wish>>>,
     end: mpsc::Sender<End>,
 }
 
@@ -152,7 +163,7 @@ impl Core {
             counters: RefCell::default(),
             write_lock: tokio::sync::Mutex::new(()),
             last_backup: Cell::new(None),
-            reconcile: RefCell::default(),
+            driver: RefCell::default(),
             end,
         };
         (Rc::new(core), ends)
@@ -174,6 +185,14 @@ impl Core {
     pub fn end(&self, why: End) {
         // A full queue means that it ends already.
         let _ = self.end.try_send(why);
+    }
+
+    /// Asks the driver, if there is one.
+    pub fn wish(&self, wish: Wish) {
+        if let Some(sender) = self.driver.borrow().as_ref() {
+            // One that waits already is enough.
+            let _ = sender.try_send(wish);
+        }
     }
 
     /// Counts.

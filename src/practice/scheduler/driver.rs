@@ -19,7 +19,7 @@ use crate::{
 };
 
 use super::{
-    core::{Core, End, Life},
+    core::{Core, End, Life, Wish},
     flags::check_master_address,
     state::{structs, task_config, task_id, task_job, text},
     words::{Level, mesos, say},
@@ -85,7 +85,7 @@ impl Driver {
     }
 
     /// Registers and reconciles until it is dropped.
-    pub async fn run(self: Rc<Self>, mut asked: mpsc::Receiver<bool>) {
+    pub async fn run(self: Rc<Self>, mut asked: mpsc::Receiver<Wish>) {
         let mut active = false;
         loop {
             let master = self.find().await;
@@ -196,7 +196,7 @@ impl Driver {
     }
 
     /// Everything that happens while registered.
-    async fn serve(&self, master: &str, id: &str, asked: &mut mpsc::Receiver<bool>) {
+    async fn serve(&self, master: &str, id: &str, asked: &mut mpsc::Receiver<Wish>) {
         self.core.registered.set(true);
         let minutes = |name: &str| {
             let whole = self.core.flags.time(name).as_secs() / MINUTE * MINUTE;
@@ -217,7 +217,11 @@ impl Driver {
             let done = tokio::select! {
                 _ = explicit.tick() => self.explicit(master, id).await,
                 _ = implicit.tick() => self.implicit(master, id).await,
-                Some(want_explicit) = asked.recv() => if want_explicit { self.explicit(master, id).await } else { self.implicit(master, id).await },
+                Some(wish) = asked.recv() => match wish {
+                    Wish::Explicit => self.explicit(master, id).await,
+                    Wish::Implicit => self.implicit(master, id).await,
+                    Wish::Launch => self.launch_pending(master, id).await,
+                },
                 () = tokio::time::sleep_until(times[0]), if !timed => {
                     timed = true;
                     self.time_out(master, id, &transient).await

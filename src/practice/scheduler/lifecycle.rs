@@ -40,14 +40,14 @@ use super::{
 
 /// The class whose arguments the flags are.
 pub const CLASS: &str = "org.apache.aurora.scheduler.app.SchedulerMain";
-/// How long the old leader still answers after a commit. Real ones took 0.05 to 5.6 seconds.
-const LINGER: Duration = Duration::from_millis(900);
+/// How long leaving the election may take.
+const LEAVE_WAIT: Duration = Duration::from_millis(900);
 /// A limit of an hour or more is one that the engineer set in order to have time; it is not compressed.
 const UNCOMPRESSED_FROM: Duration = Duration::from_hours(1);
 /// A shorter limit would be about the machine's load and no longer about the master.
 const LIMIT_MIN: Duration = Duration::from_secs(3);
 /// How long the last answers may take to leave.
-const FLUSH: Duration = Duration::from_millis(50);
+const FLUSH: Duration = Duration::from_millis(150);
 
 /// Runs one scheduler; returns its exit code.
 pub fn run(home: &str, args: &[String]) -> Result<i32, PracticeError> {
@@ -232,7 +232,7 @@ async fn lead(core: &Rc<Core>) -> Result<(), PracticeError> {
         return std::future::pending().await;
     }
     let (sender, asked) = mpsc::channel(4);
-    *core.reconcile.borrow_mut() = Some(sender);
+    *core.driver.borrow_mut() = Some(sender);
     let text = format!("Giving up on registration in {}", core.flags.time_text("max_registration_delay"));
     say(Level::Info, thread, "SchedulerLifecycle", &text);
     let timers = [limit(core, "max_registration_delay"), limit(core, "max_leading_duration")];
@@ -365,17 +365,16 @@ fn java_date(ms: i64) -> String {
 /// Ends in order; returns when the process may exit.
 async fn finish(core: &Rc<Core>, end: End, ports: Ports, mut term: tokio::signal::unix::Signal) {
     let was_active = core.life.get() == Life::Active || (end == End::Committed && core.registered.get());
-    if end == End::Committed {
-        tokio::select! {
-            () = tokio::time::sleep(LINGER) => {}
-            _ = term.recv() => {}
-        }
-    } else {
+    if end != End::Committed {
         step_down(core).await;
+        say(Level::Info, "main", "SchedulerMain", "Stopping scheduler services.");
     }
-    say(Level::Info, "main", "SchedulerMain", "Stopping scheduler services.");
     // The last answer is on its way.
     tokio::time::sleep(FLUSH).await;
+    let text = "Action controller has already completed, subsequent calls ignored.";
+    say(Level::Info, "TearDownShutdownRegistry STOPPING", "ShutdownRegistry$ShutdownRegistryImpl", text);
+    let text = "Variable sampler shut down";
+    say(Level::Info, "TimeSeriesRepositoryImpl STOPPING", "TimeSeriesRepositoryImpl", text);
     say(Level::Info, "HttpServerLauncher STOPPING", "JettyServerModule", "Shutting down embedded http server");
     drop(ports);
     say(Level::Info, "main", "SchedulerMain", "Application run() exited.");
@@ -394,7 +393,7 @@ async fn step_down(core: &Core) {
     let election = core.election.borrow().clone();
     if let Some(election) = election {
         // Without an answer of ZooKeeper the session's end does the same.
-        let _ = tokio::time::timeout(LINGER, election.leave()).await;
+        let _ = tokio::time::timeout(LEAVE_WAIT, election.leave()).await;
     }
     core.registered.set(false);
     if core.storage.get() != Storage::Stopped {

@@ -6,6 +6,8 @@
 
 mod aftermath;
 mod api;
+mod auth;
+mod changes;
 mod core;
 mod driver;
 mod election;
@@ -15,6 +17,7 @@ mod http;
 mod lifecycle;
 mod members;
 mod native_log;
+mod pages;
 mod recovery;
 mod replica;
 mod state;

@@ -3,7 +3,10 @@
 //! Errors carry the words of the real scheduler. Committing leaves leadership before it answers:
 //! for a moment two schedulers say that they lead.
 
-use std::{path::PathBuf, time::Instant};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use hyper::StatusCode;
 
@@ -15,11 +18,13 @@ use crate::aurora::{
 use super::{
     core::{Core, End, Life, Storage, StorageError},
     state::{BuildInfo, State},
-    words::{Level, say},
+    words::{Level, bare, say},
 };
 
 /// The length that no Java array can have; the real scheduler runs out of memory over it.
 const LENGTH_TOO_LONG: i32 = i32::MAX;
+/// How long a commit is answered after the fact. Real ones took 0.05 to 5.6 seconds.
+const LINGER: Duration = Duration::from_millis(900);
 /// The class in front of a recovery's own errors, in the log.
 const CLASS: &str = "org.apache.aurora.scheduler.storage.backup.Recovery$RecoveryException";
 
@@ -30,6 +35,8 @@ pub enum CallError {
     Thrown(&'static str, Option<String>),
     /// The storage is not ready, or has lost its log.
     Transient(String),
+    /// Not as it is asked.
+    Invalid(String),
     /// No Thrift answer at all.
     Http(StatusCode),
 }
@@ -162,20 +169,50 @@ pub async fn commit(core: &Core) -> Result<(), CallError> {
     let was_active = core.life.get() == Life::Active;
     core.live(thread, Life::Dead);
     if was_active {
-        let text = "Failed to leave leadership: org.apache.aurora.common.zookeeper.SingletonService$LeaveException: \
-                    Failed to abdicate leadership of group at /aurora/scheduler";
-        say(Level::Warn, thread, "SchedulerLifecycle", text);
+        not_left(thread);
         say(Level::Info, "BlockingDriverJoin", "SchedulerLifecycle", "Driver exited, terminating lifecycle.");
+        core.live("BlockingDriverJoin", Life::Dead);
+        let text = "Shutdown already invoked, ignoring extra call.";
+        say(Level::Info, "BlockingDriverJoin", "SchedulerLifecycle", text);
     }
     core.store(thread, Storage::Stopped);
+    say(Level::Info, "SlaManager STOPPING", "SlaManager", "Shutting down SlaManager async http client.");
+    say(Level::Info, "CronLifecycle STOPPING", "CronLifecycle", "Shutting down Quartz cron scheduler.");
+    // Another one leads already, and this one goes on answering that it does.
+    tokio::time::sleep(LINGER).await;
+    say(Level::Info, "main", "SchedulerMain", "Stopping scheduler services.");
     core.end(End::Committed);
     Ok(())
+}
+
+/// What every leader says that commits: harmless.
+fn not_left(thread: &str) {
+    let text = "Failed to leave leadership: org.apache.aurora.common.zookeeper.SingletonService$LeaveException: \
+                Failed to abdicate leadership of group at /aurora/scheduler";
+    say(Level::Warn, thread, "SchedulerLifecycle", text);
+    for place in [
+        "scheduler.discovery.CuratorSingletonService$1$1.leave(CuratorSingletonService.java:172)",
+        "scheduler.SchedulerLifecycle$6.accept(SchedulerLifecycle.java:285)",
+        "common.application.Lifecycle.shutdown(Lifecycle.java:85)",
+        "scheduler.storage.backup.Recovery$RecoveryImpl$PendingRecovery.lambda$commit$0(Recovery.java:186)",
+    ] {
+        bare(&format!("\tat org.apache.aurora.{place}"));
+    }
+    bare(
+        "Caused by: java.io.IOException: java.lang.IllegalStateException: instance must be started before calling this method",
+    );
+    bare("");
+    say(Level::Info, "main-EventThread", "ClientCnxn", "EventThread shut down for session: 0x1000015398f0042");
 }
 
 /// What the real one says of a snapshot with so many tasks.
 fn deduplication(tasks: usize) {
     let logger = "SnapshotDeduplicator$SnapshotDeduplicatorImpl";
     let text = format!("Starting deduplication of a snapshot with {tasks} tasks.");
+    say(Level::Info, "qtp-api", logger, &text);
+    // Nothing is deduplicated in the practice log; what is said is what is true of it.
+    let ratio = if tasks == 0 { "NaN".to_owned() } else { "100".to_owned() };
+    let text = format!("Finished deduplicating snapshot. Deduplication ratio: {tasks}/{tasks} = {ratio}%.");
     say(Level::Info, "qtp-api", logger, &text);
 }
 

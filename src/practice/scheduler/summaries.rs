@@ -197,6 +197,18 @@ pub fn updates(state: &State, query: &Struct) -> Vec<Struct> {
         .collect()
 }
 
+/// `JobUpdateSummary` of a `JobUpdateDetails`, its state by its events.
+pub fn update_summary(details: &Struct) -> Option<Struct> {
+    let summary = details.rec(1)?.rec(1)?;
+    let at = |event: &Struct| i64_of(event, 2);
+    let (first, last) = (structs(details, 2).next(), structs(details, 2).last());
+    let (Some(first), Some(last)) = (first, last) else { return Some(summary.clone()) };
+    let modified = structs(details, 3).last().map_or(0, at).max(at(last));
+    let status = last.get(1).and_then(Value::as_i32).unwrap_or(0);
+    let state = Struct::new().with(1, status).with(2, at(first)).with(3, modified);
+    Some(super::entry::replaced(summary, 4, state.into()))
+}
+
 /// The job of a `JobUpdateDetails`.
 pub fn update_job(details: &Struct) -> Option<JobKey> {
     Some(job_key(details.rec(1)?.rec(1)?.rec(5)?.rec(1)))

@@ -10,13 +10,14 @@ use super::{
 };
 
 /// Counters that are exported from the beginning.
-const COUNTERS: [&str; 17] = [
-    "framework_reregisters",
+const COUNTERS: [&str; 21] = [
     "reconciliation_explicit_runs",
     "reconciliation_implicit_runs",
     "scheduler_backup_failed",
     "scheduler_backup_success",
     "scheduler_framework_disconnects",
+    "scheduler_framework_message",
+    "scheduler_framework_reregisters",
     "scheduler_illegal_task_state_transitions",
     "scheduler_log_bad_frames_read",
     "scheduler_log_bytes_read",
@@ -26,6 +27,9 @@ const COUNTERS: [&str; 17] = [
     "scheduler_log_entries_written",
     "scheduler_log_snapshots",
     "scheduler_log_un_snapshotted_transactions",
+    "scheduler_thrift_response_ERROR",
+    "scheduler_thrift_response_ERROR_TRANSIENT",
+    "scheduler_thrift_response_OK",
     "timed_out_tasks",
     "uncaught_exceptions",
 ];
@@ -45,7 +49,11 @@ pub fn collect(core: &Core) -> BTreeMap<String, Value> {
     }
     vars.insert("framework_registered".to_owned(), Value::from(i32::from(core.registered.get())));
     let connected = core.election.borrow().as_ref().is_some_and(|election| election.connected());
-    vars.insert("zk_connection_state_CONNECTED".to_owned(), Value::from(i32::from(connected)));
+    for state in ["CONNECTED", "SUSPENDED", "RECONNECTED", "LOST", "READ_ONLY"] {
+        let gauge = i32::from(connected && state == "CONNECTED");
+        vars.insert(format!("zk_connection_state_{state}"), Value::from(gauge));
+        vars.insert(format!("zk_connection_state_{state}_counter"), Value::from(gauge));
+    }
     process(core, &mut vars);
     stores(core, &mut vars);
     vars
@@ -54,7 +62,10 @@ pub fn collect(core: &Core) -> BTreeMap<String, Value> {
 fn process(core: &Core, vars: &mut BTreeMap<String, Value>) {
     let texts = [
         ("build.build.version", super::VERSION.to_owned()),
+        ("build.build.date", "Fri, 18 Oct 2019 00:00:00 +0000".to_owned()),
         ("build.build.git.revision", "practice".to_owned()),
+        ("build.build.path", "/practice".to_owned()),
+        ("build.build.timestamp", "1571356800".to_owned()),
         ("build.build.user.name", "firstlight".to_owned()),
         ("jvm_prop_java.version", "1.8.0_292".to_owned()),
         ("jvm_prop_os.name", "Linux".to_owned()),
