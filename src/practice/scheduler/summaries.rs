@@ -44,7 +44,8 @@ fn by_job<'a>(state: &'a State, role: Option<&str>) -> BTreeMap<JobKey, Vec<&'a 
 pub fn jobs(state: &State, role: Option<&str>) -> Vec<Struct> {
     let summary = |(key, tasks): (&JobKey, &Vec<&Struct>)| {
         let cron = state.crons.get(key);
-        let configuration = cron.cloned().unwrap_or_else(|| configuration(key, tasks));
+        // Here every instance counts that is known, and in `getJobs` only the active ones.
+        let configuration = cron.cloned().unwrap_or_else(|| configuration(key, tasks, tasks.len()));
         let next = cron.and_then(|job| next_run(&text(job, 4)));
         let summary = Struct::new().with(1, configuration).with(2, stats(tasks));
         match next {
@@ -57,23 +58,24 @@ pub fn jobs(state: &State, role: Option<&str>) -> Vec<Struct> {
 
 /// `JobConfiguration` of every cron job, and of every job that has active tasks.
 pub fn configurations(state: &State, role: Option<&str>) -> Vec<Struct> {
-    let active = |task: &&&Struct| status::ACTIVE.contains(&task_status(task));
     by_job(state, role)
         .iter()
-        .filter_map(|(key, tasks)| match state.crons.get(key) {
-            Some(job) => Some(job.clone()),
-            None if tasks.iter().any(|task| active(&task)) => Some(configuration(key, tasks)),
-            None => None,
+        .filter_map(|(key, tasks)| {
+            let active = tasks.iter().filter(|task| status::ACTIVE.contains(&task_status(task))).count();
+            match state.crons.get(key) {
+                Some(job) => Some(job.clone()),
+                None if active > 0 => Some(configuration(key, tasks, active)),
+                None => None,
+            }
         })
         .collect()
 }
 
-fn configuration(key: &JobKey, tasks: &[&Struct]) -> Struct {
+fn configuration(key: &JobKey, tasks: &[&Struct], instances: usize) -> Struct {
     let newest = tasks.iter().max_by_key(|task| last_event(task));
     let config = newest.and_then(|task| task_config(task)).cloned().unwrap_or_default();
-    let active = tasks.iter().filter(|task| status::ACTIVE.contains(&task_status(task))).count();
     let owner = config.rec(17).cloned().unwrap_or_default();
-    Struct::new().with(6, config).with(7, owner).with(8, active as i32).with(9, job_key_struct(key))
+    Struct::new().with(6, config).with(7, owner).with(8, instances as i32).with(9, job_key_struct(key))
 }
 
 fn last_event(task: &Struct) -> i64 {
@@ -214,13 +216,32 @@ pub fn update_job(details: &Struct) -> Option<JobKey> {
     Some(job_key(details.rec(1)?.rec(1)?.rec(5)?.rec(1)))
 }
 
-/// The next run of a schedule that names a minute and an hour, in GMT.
+/// The next run of a schedule in GMT, if there is one within the days that are looked at.
 fn next_run(schedule: &str) -> Option<i64> {
-    let mut fields = schedule.split_whitespace();
-    let minute: i8 = fields.next()?.parse().ok()?;
-    let hour: i8 = fields.next()?.parse().ok()?;
-    let now = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC);
-    let today = now.date().at(hour, minute, 0, 0).to_zoned(jiff::tz::TimeZone::UTC).ok()?;
-    let next = if today > now { today } else { today.checked_add(jiff::Span::new().days(1)).ok()? };
-    Some(next.timestamp().as_millisecond())
+    /// A yearly schedule is looked for in vain; the practice has none.
+    const DAYS: i64 = 32;
+    const MINUTE: i64 = 60_000;
+    let fields: Vec<&str> = schedule.split_whitespace().collect();
+    let &[minute, hour, day, month, weekday] = fields.as_slice() else { return None };
+    let begin = jiff::Timestamp::now().as_millisecond() / MINUTE + 1;
+    (begin..begin + DAYS * 24 * 60).map(|at| at * MINUTE).find(|ms| {
+        let Ok(at) = jiff::Timestamp::from_millisecond(*ms) else { return false };
+        let at = at.to_zoned(jiff::tz::TimeZone::UTC);
+        let parts = [
+            (minute, at.minute()),
+            (hour, at.hour()),
+            (day, at.day()),
+            (month, at.month()),
+            (weekday, at.weekday().to_sunday_zero_offset()),
+        ];
+        parts.iter().all(|(field, value)| fits(field, *value))
+    })
+}
+
+/// Whether a cron field of numbers, `*` and `*/N` means this value.
+fn fits(field: &str, value: i8) -> bool {
+    field.split(',').any(|part| match part.split_once('/') {
+        Some((_, step)) => step.parse::<i8>().is_ok_and(|step| step > 0 && value % step == 0),
+        None => part == "*" || part.parse() == Ok(value),
+    })
 }
