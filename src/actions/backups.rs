@@ -1,7 +1,7 @@
 //! `backups` and `backup`: backup files, decoded.
 //!
-//! Their age comes from the time inside the file. `rank` orders the fit ones of all hosts newest first; what is not
-//! fit comes last.
+//! Their age comes from the time inside the file. `rank` orders the fit ones of all hosts newest first, those without a task
+//! after those with; what is not fit comes last. Files are read as streams. The newest say what changed since the one before.
 
 use std::{
     io::{self, Read},
@@ -27,6 +27,8 @@ const BACKUPS_MAX: usize = 200;
 const NAMES_MAX: usize = 100_000;
 /// Newest fit ones of a directory that are held against the one before. Each is read once more for it.
 const COMPARED_MAX: usize = 3;
+/// What puts a backup without a task behind every one with tasks: a scheduler that began anew over an empty log writes such.
+const WITHOUT_TASKS: i64 = 1 << 60;
 /// Reasons of one backup that are kept.
 const REASONS_MAX: usize = 8;
 /// Bytes that are read at once, and how many such pieces wait for the decoder.
@@ -159,7 +161,12 @@ fn entry(scene: &Scene<'_>, report: &BackupReport, changes: &str) -> Map<String,
         .take(REASONS_MAX)
         .map(|said| clean::line(said.message.as_bytes()))
         .collect();
-    let rank = if report.fit { -report.timestamp_ms.unwrap_or(0) } else { i64::MAX };
+    let newest_first = -report.timestamp_ms.unwrap_or(0);
+    let rank = match (report.fit, report.counts.tasks) {
+        (false, _) => i64::MAX,
+        (true, Some(0)) => newest_first.saturating_add(WITHOUT_TASKS),
+        (true, _) => newest_first,
+    };
     let members = json!({
         "host": scene.name.0,
         "name": name,
