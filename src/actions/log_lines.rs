@@ -10,7 +10,7 @@ use tokio::io::AsyncReadExt as _;
 use super::scene::{Scene, finding, seen};
 use crate::{
     hosts::{FileKind, Host, HostError, clean},
-    logscan::{Clock, Scan, Scanner, parse},
+    logscan::{Clock, JavaDate, SNAPSHOT_APPLIED, Scan, Scanner, parse},
     runbook::kind::LogLines,
     session::Report,
 };
@@ -61,6 +61,8 @@ struct Reading {
     time_ms: Option<i64>,
     matched: u64,
     matches: Vec<String>,
+    /// The date of the newest snapshot that was applied, as it stands there.
+    snapshot: Option<String>,
 }
 
 impl Reading {
@@ -74,6 +76,9 @@ impl Reading {
             }
         }
         self.scanner.line(&text);
+        if let Some((_, date)) = text.split_once(SNAPSHOT_APPLIED) {
+            self.snapshot = Some(clean::line(date.trim().as_bytes()));
+        }
         if self.contains.as_ref().is_some_and(|wanted| text.contains(wanted.as_str())) {
             self.matched += 1;
             if self.matches.len() == MATCHES {
@@ -104,10 +109,14 @@ async fn look_or(scene: &Scene<'_>, lines: &LogLines) -> Result<Report, String> 
         time_ms: None,
         matched: 0,
         matches: Vec::new(),
+        snapshot: None,
     };
     let (files, unread) = files(host, lines.file.as_str()).await?;
     for file in &files {
         read(host, file, &mut reading).await?;
+    }
+    if let Some(wanted) = &lines.snapshot {
+        return snapshot(wanted.as_str(), reading.snapshot.as_deref());
     }
     let (matched, shown) = (reading.matched, reading.matches);
     let scan = reading.scanner.finish();
@@ -123,6 +132,17 @@ async fn look_or(scene: &Scene<'_>, lines: &LogLines) -> Result<Report, String> 
     let from_ms = since_ms.or(scan.last_ms.map(|last| last - WINDOW_MS)).unwrap_or(i64::MIN);
     let details = if lines.contains.is_some() { shown } else { details(&scan) };
     Ok(Report::new(finding(so), words).with_details(details).with_outputs(outputs(count, &scan, from_ms)))
+}
+
+/// Compares the date of the snapshot that was applied last with a moment.
+fn snapshot(wanted: &str, applied: Option<&str>) -> Result<Report, String> {
+    let at_ms: i64 = wanted.trim().parse().map_err(|_| format!("{wanted:?} is not a number of milliseconds"))?;
+    let at = jiff::Timestamp::from_millisecond(at_ms).map_err(|error| error.to_string())?;
+    let Some(date) = applied else { return Ok(Report::fails("no line says that a snapshot was applied")) };
+    let read = JavaDate::parse(date).ok_or_else(|| format!("{date:?} is not a date"))?;
+    let so = read.may_be(at_ms);
+    let words = if so { "which is" } else { "which is NOT" };
+    Ok(Report::new(finding(so), format!("the newest snapshot that was applied is of {date}, {words} {at}")))
 }
 
 /// The log and its rotated neighbours, oldest first, and how many compressed ones there are.

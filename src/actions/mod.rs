@@ -16,6 +16,7 @@ mod flags;
 mod flags_file;
 mod flags_log;
 mod http;
+mod impact;
 mod leader;
 mod log_lines;
 mod master;
@@ -29,6 +30,8 @@ mod scheduler;
 mod secrets;
 mod service;
 mod sink;
+mod staged_table;
+mod sweep;
 mod web;
 mod world;
 

@@ -5,10 +5,10 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    Secrets, Sink, Tag, World, backups, command, ensemble, files, flags, http, leader, log_lines, master, pause, port,
-    process, replica,
+    Secrets, Sink, Tag, World, backups, command, ensemble, files, flags, http, impact, leader, log_lines, master,
+    pause, port, process, replica,
     scene::{Acted, Scene, Undone, span},
-    scheduler, service,
+    scheduler, service, sweep,
 };
 use crate::{
     hosts::Stop,
@@ -205,10 +205,13 @@ async fn look_at(scene: &Scene<'_>, kind: &Kind) -> Report {
         Kind::Vars(vars) => scheduler::look_at_vars(scene, vars).await,
         Kind::Leader(leader) => leader::look(scene, leader).await,
         Kind::Replica(replica) => replica::look(scene, replica).await,
-        Kind::Backups(found) => backups::look(scene, found).await,
+        Kind::Backups(found) => impact::beside(scene, found, backups::look(scene, found).await).await,
         Kind::Backup(backup) => backups::look_at_one(scene, backup).await,
         Kind::Master(master) => master::look(scene, master).await,
         Kind::Verdict(verdict) => replica::judge(scene, verdict),
+        Kind::Impact(impacted) => impact::look(scene, impacted).await,
+        Kind::Outcome(outcome) => impact::look_at_outcome(scene, outcome).await,
+        Kind::Sweep(swept) => sweep::look(scene, swept).await,
         Kind::Undo(_) => Report::unknown("undo cannot be looked at"),
     }
 }

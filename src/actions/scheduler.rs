@@ -15,11 +15,13 @@ use sha2::{Digest as _, Sha256};
 use super::{
     run::Prediction,
     scene::{Acted, Scene, Undone, finding, seen},
+    staged_table,
 };
 use crate::{
     aurora::{
         api::Commit,
         client::{Answer, Client, ClientError, ClientOptions, Sent},
+        selection::Selection,
         types::{ScheduledTask, TaskQuery},
     },
     runbook::{
@@ -31,6 +33,10 @@ use crate::{
 
 /// Ids of tasks that become outputs; all of them are in the evidence file.
 const SAMPLE: usize = 200;
+/// Tasks that are taken out with one call; each call is logged whole by the scheduler.
+const DELETE_BATCH: usize = 500;
+/// Ids of an answer that are named when they are not staged.
+const MISSING_SHOWN: usize = 5;
 /// Jobs that are counted one by one in outputs, those with most tasks first.
 const JOBS_MAX: usize = 500;
 /// What a scheduler answers when nothing is staged.
@@ -162,26 +168,44 @@ impl Caller<'_> {
     }
 
     async fn delete(&self, tasks: &str) -> Acted {
-        let ids: Vec<&str> = tasks.split(|c: char| c == ',' || c.is_whitespace()).filter(|id| !id.is_empty()).collect();
+        let selection =
+            Selection::parse(tasks).map_err(|error| Undone::Failed(format!("{error}; nothing was sent")))?;
+        let Some(staged) = self.staged(&TaskQuery::default()).await? else {
+            return Err(Undone::Failed("nothing is staged; nothing was sent".to_owned()));
+        };
+        if let Selection::Ids(ids) = &selection {
+            let there: BTreeSet<&str> = staged.iter().map(ScheduledTask::id).collect();
+            let missing: Vec<&str> =
+                ids.iter().map(String::as_str).filter(|id| !there.contains(id)).take(MISSING_SHOWN).collect();
+            if !missing.is_empty() {
+                return Err(Undone::Failed(format!("not staged: {}; nothing was sent", missing.join(", "))));
+            }
+        }
+        let meant: Vec<&str> = staged.iter().filter(|task| selection.fits(task)).map(ScheduledTask::id).collect();
+        if meant.is_empty() {
+            return Err(Undone::Failed("no staged task fits; nothing was sent".to_owned()));
+        }
+        let batches = meant.len().div_ceil(DELETE_BATCH);
+        for (at, batch) in meant.chunks(DELETE_BATCH).enumerate() {
+            // What was sent stays taken out; the same selection takes out the rest when it is run again.
+            self.not_stopped()?;
+            self.delete_batch(batch).await?;
+            self.scene.sink.note(&format!("took out {} tasks (batch {} of {batches})", batch.len(), at + 1));
+        }
+        Ok(Report::holds(format!("took {} of {} tasks out of what is staged", meant.len(), staged.len())))
+    }
+
+    /// Takes some tasks out, and looks that they are gone: the answer does not say it.
+    async fn delete_batch(&self, ids: &[&str]) -> Result<(), Undone> {
+        // A query without a term means every task.
         if ids.is_empty() {
             return Err(Undone::Failed("no task was named; nothing was sent".to_owned()));
         }
         let query = TaskQuery::ids(ids.iter().copied());
-        let Some(found) = self.staged(&query).await? else {
-            return Err(Undone::Failed("nothing is staged; nothing was sent".to_owned()));
-        };
-        let missing: Vec<&str> =
-            ids.iter().copied().filter(|id| !found.iter().any(|task| task.id() == *id)).take(5).collect();
-        if !missing.is_empty() {
-            return Err(Undone::Failed(format!("not staged: {}; nothing was sent", missing.join(", "))));
-        }
-        self.not_stopped()?;
         self.client.delete_recovery_tasks(&query).await.map_err(|error| ended(&error))?;
         match self.staged(&query).await {
-            Ok(Some(left)) if left.is_empty() => {
-                Ok(Report::holds(format!("took {} tasks out of what is staged", found.len())))
-            }
-            Ok(Some(left)) => Err(Undone::Failed(format!("{} of {} tasks are still staged", left.len(), found.len()))),
+            Ok(Some(left)) if left.is_empty() => Ok(()),
+            Ok(Some(left)) => Err(Undone::Failed(format!("{} of {} tasks are still staged", left.len(), ids.len()))),
             Ok(None) => Err(Undone::Failed("nothing is staged any more".to_owned())),
             Err(_) => {
                 Err(Undone::InDoubt("the scheduler took the call, but does not say what is staged now".to_owned()))
@@ -269,6 +293,14 @@ async fn staged(
             let ids: BTreeSet<&str> = tasks.iter().map(ScheduledTask::id).collect();
             let bytes = serde_json::to_vec(&json!({ "ids": ids })).unwrap_or_default();
             members.insert("evidence".to_owned(), scene.keep_as_output("staged.json", bytes, &mut details).await);
+            let table = match staged_table::bytes(tasks) {
+                Ok(bytes) => scene.keep_as_output("staged.table", bytes, &mut details).await,
+                Err(why) => {
+                    details.push(format!("staged.table: {why}"));
+                    Value::Null
+                }
+            };
+            members.insert("table".to_owned(), table);
         }
     }
     Ok(report.with_details(details).with_outputs(outputs))
@@ -283,6 +315,20 @@ fn digest_of(tasks: &[ScheduledTask]) -> String {
         digest.update(b"\n");
     }
     crate::hosts::hex(&digest.finalize())
+}
+
+/// What is staged; an error if nothing is, or on another cluster.
+pub(super) async fn staged_tasks(
+    scene: &Scene<'_>,
+    url: &Text,
+    cluster: Option<&Text>,
+) -> Result<Vec<ScheduledTask>, String> {
+    let client = client(scene, url.as_str()).map_err(|error| error.to_string())?;
+    let answer = client.query_recovery(&TaskQuery::default()).await.map_err(|error| error.to_string())?;
+    if let Some(cluster) = cluster {
+        of_cluster(&answer, cluster)?;
+    }
+    Ok(answer.value)
 }
 
 /// Compares a number of tasks with what it must be.

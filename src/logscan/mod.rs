@@ -5,10 +5,12 @@
 //! caller's clock. It survives any text: unknown lines are counted and skipped, every list is bounded. What is
 //! deliberately absent: files, following, decompression, the clock.
 
+mod java_date;
 mod line;
 mod patterns;
 mod scan;
 
+pub use java_date::{JavaDate, SNAPSHOT_APPLIED};
 pub use line::{Clock, Line, parse};
 pub use patterns::{Health, Pattern, table};
 pub use scan::{Diagnosis, Election, End, KindCount, LastPositions, Sample, Scan, Scanner};

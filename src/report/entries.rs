@@ -92,6 +92,9 @@ pub struct Story {
     pub changed: Vec<Changed>,
     /// What was lost, as actions and looks found it.
     pub lost: Vec<Loss>,
+    /// What the restore was expected to do to the tasks, and what it did.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub radius: Vec<super::Radius>,
     /// Steps with their times, in the runbook's order.
     pub steps: Vec<StepTime>,
     /// Everything, in order.

@@ -79,6 +79,7 @@ fn begin(records: &[Record], state: &State) -> Story {
         not_done: Vec::new(),
         changed: Vec::new(),
         lost: Vec::new(),
+        radius: super::radius::gather(state),
         steps: Vec::new(),
         timeline: Vec::new(),
     }

@@ -27,6 +27,7 @@ pub fn markdown(records: &[Record], state: &State) -> String {
     let mut out = String::new();
     head(&mut out, &story);
     people(&mut out, &story);
+    super::radius::write(&mut out, &story);
     left_behind(&mut out, &story);
     said(&mut out, &story);
     done(&mut out, &story);

@@ -9,6 +9,7 @@ mod entries;
 mod gather;
 mod markdown;
 mod markup;
+mod radius;
 mod timeline;
 mod words;
 
@@ -18,6 +19,7 @@ pub use entries::{
 };
 pub use gather::tell;
 pub use markdown::markdown;
+pub use radius::Radius;
 pub use words::took;
 
 use crate::{journal::Record, session::State};

@@ -43,6 +43,17 @@ impl Checker<'_> {
                 }
             }
             Kind::Master(master) => self.url(&master.url, &own.key("url")),
+            Kind::Impact(impact) => {
+                self.url(&impact.master, &own.key("master"));
+                if let Some(staged) = &impact.staged {
+                    self.url(staged, &own.key("staged"));
+                }
+            }
+            Kind::Outcome(outcome) => self.url(&outcome.master, &own.key("master")),
+            Kind::Sweep(sweep) => {
+                self.url(&sweep.url, &own.key("url"));
+                self.url(&sweep.master, &own.key("master"));
+            }
             _ => {}
         }
         kind

@@ -36,7 +36,10 @@ pub fn describe(kind: &Kind) -> String {
         Kind::Serverset(serverset) => describe_serverset(serverset),
         Kind::Leader(leader) => describe_leader(leader),
         Kind::Replica(replica) => describe_replica(replica),
-        Kind::Backups(backups) => format!("decode every backup in {}", backups.dir),
+        Kind::Backups(backups) => {
+            let compared = backups.master.as_ref().map(|url| format!(", compare the newest with GET {url}/state"));
+            format!("decode every backup in {}{}", backups.dir, compared.unwrap_or_default())
+        }
         Kind::Backup(backup) => {
             let digest = backup.sha256.as_ref().map(|sha256| format!(", SHA-256 {sha256}"));
             let age = backup.max_age.as_ref().map(|age| format!(", stale past {age}"));
@@ -50,6 +53,20 @@ pub fn describe(kind: &Kind) -> String {
             };
             let since = master.since.as_ref().map(|since| format!(", compared with `{since}`"));
             format!("GET {}/state{registered}{}", master.url, since.unwrap_or_default())
+        }
+        Kind::Impact(impact) => {
+            let tasks = match &impact.staged {
+                Some(url) => format!("the tasks staged at {} and the rest of {}", api(url), impact.backup),
+                None => impact.backup.to_string(),
+            };
+            let most = impact.kills_at_most.as_ref().map(|most| format!(", at most {most} killed"));
+            format!("compare {tasks} with GET {}/state{}", impact.master, most.unwrap_or_default())
+        }
+        Kind::Outcome(outcome) => {
+            format!("compare the prediction of `{}` with GET {}/state", outcome.prediction, outcome.master)
+        }
+        Kind::Sweep(sweep) => {
+            format!("when unknown tasks are swept, from {}/vars and {}/state", sweep.url, sweep.master)
         }
         Kind::Verdict(verdict) => format!("judge the log from `{}`, quorum {}", verdict.replicas, verdict.quorum),
     }
@@ -217,6 +234,9 @@ fn describe_process(process: &Process) -> String {
 }
 
 fn describe_log_lines(lines: &LogLines) -> String {
+    if let Some(snapshot) = &lines.snapshot {
+        return format!("the newest snapshot that {} says was applied is that of {snapshot} ms", lines.file);
+    }
     let what = match &lines.contains {
         Some(text) => format!("lines with \"{text}\""),
         None => "known lines".to_owned(),

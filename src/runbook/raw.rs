@@ -13,8 +13,8 @@ use serde_json::{Map, Value, json};
 use super::{
     Mode,
     kind::{
-        Aurora, Backup, Backups, Command, Files, Flags, Http, Kind, Leader, LogLines, Master, Port, Process, Replica,
-        Serverset, Service, UndoWhat, Vars, Verdict, Wait, Zookeeper,
+        Aurora, Backup, Backups, Command, Files, Flags, Http, Impact, Kind, Leader, LogLines, Master, Outcome, Port,
+        Process, Replica, Serverset, Service, Sweep, UndoWhat, Vars, Verdict, Wait, Zookeeper,
     },
     locate::{Content, Node},
     model::{Danger, Order},
@@ -363,7 +363,7 @@ pub enum RawValues {
     Several(Vec<Text>),
 }
 
-const KINDS: [&str; 20] = [
+const KINDS: [&str; 23] = [
     "command",
     "service",
     "flags",
@@ -384,6 +384,9 @@ const KINDS: [&str; 20] = [
     "backup",
     "master",
     "verdict",
+    "impact",
+    "outcome",
+    "sweep",
 ];
 
 fn one_kind(schema: &mut Schema) {
@@ -450,6 +453,12 @@ macro_rules! entry {
             master: Option<Master>,
             /// Judge the replicated log from what earlier steps saw.
             verdict: Option<Verdict>,
+            /// What restoring a backup would do to what runs.
+            impact: Option<Impact>,
+            /// What was predicted, against what there is now.
+            outcome: Option<Outcome>,
+            /// When unknown tasks are swept.
+            sweep: Option<Sweep>,
             $($(#[$field_meta])* pub $field: $type,)*
         }
 
@@ -476,6 +485,9 @@ macro_rules! entry {
                     .or_else(|| self.backup.take().map(Kind::Backup))
                     .or_else(|| self.master.take().map(Kind::Master))
                     .or_else(|| self.verdict.take().map(Kind::Verdict))
+                    .or_else(|| self.impact.take().map(Kind::Impact))
+                    .or_else(|| self.outcome.take().map(Kind::Outcome))
+                    .or_else(|| self.sweep.take().map(Kind::Sweep))
             }
         }
     };

@@ -28,13 +28,14 @@ pub enum Aurora {
         /// Cluster name.
         cluster: Text,
     },
-    /// Remove tasks from what is staged. At least one id; an empty query would remove everything.
+    /// Remove tasks from what is staged, some hundred at a time. At least one; an empty query would remove everything.
     DeleteStaged {
         /// Base URL.
         url: Text,
         /// Cluster name.
         cluster: Text,
-        /// Task ids, separated by commas or white space.
+        /// Task ids, separated by commas or white space; or a query such as `role=www env=prod job=hello instance=0-9
+        /// status=RUNNING host=h1`, of which every term must fit.
         tasks: Text,
     },
     /// Replace the log by what is staged. Sent once; a lost answer is in doubt.
@@ -57,7 +58,8 @@ pub enum Aurora {
         cluster: Text,
     },
     /// Look: what is staged. Outputs `tasks`, `active`, `jobs`, `by_job` (the largest), `ids` (some of them),
-    /// `digest` (over all ids), and `evidence`, the file with all of them, unless a number is asked for.
+    /// `digest` (over all ids), and, unless a number is asked for, `evidence`, the file with all of them, and `table`,
+    /// the file with what is known of each.
     Staged {
         /// Base URL.
         url: Text,
@@ -200,6 +202,9 @@ pub struct Replica {
 pub struct Backups {
     /// The directory.
     pub dir: Text,
+    /// Base URL of the Mesos master: each of the newest fit ones is compared with what runs, and gets `impact`, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub master: Option<Text>,
 }
 
 /// One backup file, decoded. It holds if the file is fit to restore (and has the digest). Outputs as
@@ -359,6 +364,7 @@ impl Replica {
 impl Backups {
     pub(super) fn texts<'a>(&'a mut self, give: &mut dyn FnMut(Slot<'a>)) {
         give(Slot::Plain(&mut self.dir));
+        self.master.iter_mut().for_each(|text| give(Slot::Plain(text)));
     }
 }
 

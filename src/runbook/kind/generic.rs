@@ -293,6 +293,10 @@ pub struct LogLines {
     /// More matching lines than this do not hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_most: Option<u64>,
+    /// The timestamp (milliseconds UTC) that the newest line `Applying snapshot taken on …` must name, in whole seconds
+    /// and in whatever zone the scheduler writes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<Text>,
 }
 
 /// Which of this session's changes are undone.
@@ -535,6 +539,6 @@ impl LogLines {
     pub(super) fn texts<'a>(&'a mut self, give: &mut dyn FnMut(Slot<'a>)) {
         give(Slot::Plain(&mut self.file));
         self.contains.iter_mut().for_each(|text| give(Slot::Plain(text)));
-        self.since.iter_mut().for_each(|text| give(Slot::Plain(text)));
+        self.since.iter_mut().chain(&mut self.snapshot).for_each(|text| give(Slot::Plain(text)));
     }
 }

@@ -5,9 +5,11 @@
 //! `crate::actions`, one file per kind; what is here is pure.
 
 mod aurora;
+mod blast;
 mod generic;
 
 pub use aurora::{Aurora, Backup, Backups, Leader, Master, Presence, Replica, ReplicaStatus, Serverset, Vars, Verdict};
+pub use blast::{Impact, Outcome, Sweep};
 pub use generic::{
     Capture, Command, Files, Flags, Http, LogLines, Method, Port, Process, Service, UndoWhat, Wait, Zookeeper,
 };
@@ -60,6 +62,12 @@ pub enum Kind {
     Master(Master),
     /// Judge the replicated log from what earlier steps saw.
     Verdict(Verdict),
+    /// What restoring a backup would do to what runs.
+    Impact(Impact),
+    /// What was predicted, against what there is now.
+    Outcome(Outcome),
+    /// When unknown tasks are swept.
+    Sweep(Sweep),
 }
 
 impl Kind {
@@ -86,6 +94,9 @@ impl Kind {
             Self::Backup(_) => "backup",
             Self::Master(_) => "master",
             Self::Verdict(_) => "verdict",
+            Self::Impact(_) => "impact",
+            Self::Outcome(_) => "outcome",
+            Self::Sweep(_) => "sweep",
         }
     }
 
@@ -111,7 +122,10 @@ impl Kind {
             | Self::Backups(_)
             | Self::Backup(_)
             | Self::Master(_)
-            | Self::Verdict(_) => true,
+            | Self::Verdict(_)
+            | Self::Impact(_)
+            | Self::Outcome(_)
+            | Self::Sweep(_) => true,
         }
     }
 
@@ -121,6 +135,7 @@ impl Kind {
             Self::Verdict(verdict) => {
                 std::iter::once(&verdict.replicas).chain(&verdict.logs).map(String::as_str).collect()
             }
+            Self::Outcome(outcome) => vec![outcome.prediction.as_str()],
             Self::Master(master) => master.since.iter().map(String::as_str).collect(),
             _ => Vec::new(),
         }
@@ -135,7 +150,7 @@ impl Kind {
             Self::Command(Command { capture: Capture::Text, .. }) => Some(TEXT),
             Self::Command(Command { capture: Capture::Lines, .. }) => Some(LINES),
             Self::Aurora(Aurora::Staged { .. }) => {
-                Some(&["tasks", "active", "jobs", "by_job", "ids", "digest", "evidence"])
+                Some(&["tasks", "active", "jobs", "by_job", "ids", "digest", "evidence", "table"])
             }
             Self::Aurora(Aurora::Ready { .. }) => Some(&["tasks", "active", "by_job", "roles", "jobs"]),
             Self::Leader(_) => Some(&["name", "url", "by_vars", "by_log", "by_zookeeper"]),
@@ -143,6 +158,45 @@ impl Kind {
             Self::Master(Master { since: None, .. }) => {
                 Some(&["tasks", "ids", "by_job", "framework_id", "registered", "evidence"])
             }
+            Self::Impact(_) => Some(&[
+                "verdict",
+                "kills",
+                "starts",
+                "kept",
+                "unknown",
+                "running",
+                "counts",
+                "roles",
+                "jobs",
+                "owners",
+                "owners_text",
+                "headline",
+                "framework_id",
+                "warnings",
+                "reverted",
+                "list",
+                "evidence",
+                "prediction",
+                "tasks_csv",
+                "jobs_csv",
+                "text",
+            ]),
+            Self::Outcome(_) => Some(&[
+                "as_predicted",
+                "killed",
+                "still_alive",
+                "kept",
+                "ended",
+                "gone_unpredicted",
+                "restarted",
+                "not_restarted",
+                "new",
+                "lost",
+                "differences",
+                "owners_text",
+                "evidence",
+            ]),
+            Self::Sweep(_) => Some(&["at_ms", "at", "after"]),
             Self::Verdict(_) => Some(&["decision", "initialize", "reason", "reasons", "missing"]),
             _ => None,
         }
@@ -171,6 +225,9 @@ impl Kind {
             Self::Backup(kind) => kind.texts(give),
             Self::Master(kind) => kind.texts(give),
             Self::Verdict(kind) => kind.texts(give),
+            Self::Impact(kind) => kind.texts(give),
+            Self::Outcome(kind) => kind.texts(give),
+            Self::Sweep(kind) => kind.texts(give),
         }
     }
 
