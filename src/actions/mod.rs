@@ -23,6 +23,7 @@ mod master;
 mod pause;
 mod port;
 mod process;
+mod reach;
 mod replica;
 mod run;
 mod scene;
@@ -40,6 +41,7 @@ pub use backups::{paths_in as backup_paths_in, read_and_digest, report_of as bac
 pub use evidence::{Evidence, EvidenceError, Kept, Tag};
 pub use flags_file::{Edited, FlagsFile, FlagsFileError};
 pub use master::master_state;
+pub use reach::{client_options, tool};
 pub use run::{Prediction, attempt, look, predict};
 pub use secrets::Secrets;
 pub use sink::Sink;

@@ -52,7 +52,8 @@ pub(super) fn client(scene: &Scene<'_>, url: &str) -> Result<Client, ClientError
     let connect_timeout = total.mul_f32(0.5).min(Duration::from_secs(5));
     let read_timeout = total.min(SILENCE_MAX);
     let total_timeout = total.mul_f32(0.95);
-    Client::new(url, ClientOptions { connect_timeout, read_timeout, total_timeout, ..ClientOptions::default() })
+    let options = super::client_options(&scene.world.inventory.api, &scene.world.hosts)?;
+    Client::new(url, ClientOptions { connect_timeout, read_timeout, total_timeout, ..options })
 }
 
 fn of_cluster<T>(answer: &Answer<T>, cluster: &Text) -> Result<(), String> {

@@ -203,6 +203,35 @@ impl Member {
     }
 }
 
+/// What a serverset says to somebody who knows none of its schedulers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Advertised {
+    /// This one leads.
+    Leader(Member),
+    /// Nobody is advertised; these stand for election by the names that they give themselves, the leading one first. So it looks
+    /// while schedulers are prepared, and when none runs.
+    Nobody(Vec<String>),
+    /// More than one, or one that cannot be used.
+    Unclear(String),
+}
+
+/// Reads the nodes of a serverset.
+pub fn advertised(nodes: &[Znode], endpoint_name: &str) -> Advertised {
+    let members: Vec<_> = nodes.iter().filter(|node| node.is_member()).collect();
+    match members.as_slice() {
+        [] => {
+            let names = ballots(nodes).into_iter().map(|node| String::from_utf8_lossy(&node.data).trim().to_owned());
+            Advertised::Nobody(names.collect())
+        }
+        [node] => match Member::parse(&node.data, endpoint_name) {
+            Some(member) if member.is_alive() => Advertised::Leader(member),
+            Some(member) => Advertised::Unclear(format!("{} has status {:?}", node.name, member.status)),
+            None => Advertised::Unclear(format!("{} holds no endpoint", node.name)),
+        },
+        several => Advertised::Unclear(format!("{} are advertised, which schedulers take for nobody", several.len())),
+    }
+}
+
 /// The leader by advertisement. Nobody is what a prepared scheduler looks like, too.
 pub fn by_members(nodes: &[Znode], roster: &Roster, endpoint_name: &str) -> Sight {
     let members: Vec<_> = nodes.iter().filter(|node| node.is_member()).collect();

@@ -2,6 +2,7 @@
 //!
 //! Everything but [`client`] is pure: functions over bytes and values without clock, network, files or randomness.
 
+pub mod admin;
 pub mod api;
 pub mod brief;
 pub mod client;

@@ -4,14 +4,21 @@ use std::{
     ffi::OsString,
     io::Read as _,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use anyhow::Context as _;
 
 use super::args::EndsWith;
 use crate::{
-    aurora::clusters::{self, ClusterEntry},
+    actions::{client_options, tool},
+    aurora::{
+        client::{Client, ClientOptions, Credentials, serverset},
+        clusters::{self, ClusterEntry, Way},
+        leader::{Advertised, Sight, VarsSight, advertised, by_vars},
+    },
     exit::Exit,
+    hosts::Hosts,
     inventory::{Inventory, load_inventory},
     journal::{Sessions, sessions_root},
     runbook::{
@@ -20,6 +27,11 @@ use crate::{
         problem::did_you_mean,
     },
 };
+
+/// Longest silence of one of several schedulers that are asked who leads.
+const LOOK_MAX: Duration = Duration::from_secs(3);
+/// Longest look into ZooKeeper.
+const ENSEMBLE_MAX: Duration = Duration::from_secs(10);
 
 /// A runbook as it was found.
 pub struct Found {
@@ -98,11 +110,122 @@ impl ClusterRef {
         }
     }
 
+    /// How its schedulers are called: credentials, trust, limits.
+    pub fn options(&self) -> anyhow::Result<ClientOptions> {
+        match self {
+            Self::Inventory { inventory, .. } => Ok(client_options(&inventory.api, &Hosts::new(inventory, None))?),
+            Self::Clusters { entry, .. } => {
+                let mut options = ClientOptions { credentials: Credentials::Netrc, ..ClientOptions::default() };
+                if let Some(mechanism) = &entry.auth_mechanism {
+                    let nobody = Inventory { cluster: entry.name.clone(), ..Inventory::default() };
+                    options.credentials = Credentials::None;
+                    options.command = Some(tool(Vec::new(), Some(mechanism.clone()), &Hosts::new(&nobody, None))?);
+                }
+                Ok(options)
+            }
+        }
+    }
+
+    /// The Mesos master's address, if it is known.
+    pub fn master_url(&self) -> Option<String> {
+        match self {
+            Self::Inventory { inventory, .. } => inventory.cluster_var("master_url")?.as_str().map(str::to_owned),
+            Self::Clusters { .. } => None,
+        }
+    }
+
+    /// A client for the scheduler that leads, and how it was found: by what the schedulers of the inventory say of themselves, by ZooKeeper's
+    /// advertisement, or by the address alone. Its release is found out. Whose cluster answers is not checked: each answer says it.
+    pub async fn leader(&self) -> anyhow::Result<(Client, String)> {
+        let options = self.options()?;
+        let (url, how) = match self {
+            Self::Inventory { inventory, file } => leader_of(inventory, file, &options).await?,
+            Self::Clusters { entry, file } => leader_by(entry, file).await?,
+        };
+        let client = Client::new(&url, options)?;
+        Ok((client.discover().await?, how))
+    }
+
     /// The file that says it.
     pub fn file(&self) -> &str {
         match self {
             Self::Inventory { file, .. } | Self::Clusters { file, .. } => file,
         }
+    }
+}
+
+/// Asks every scheduler of an inventory.
+async fn leader_of(inventory: &Inventory, file: &str, options: &ClientOptions) -> anyhow::Result<(String, String)> {
+    let hosts = inventory.groups.values().flat_map(|group| &group.hosts);
+    let urls = hosts.filter_map(|host| {
+        let url = inventory.host_var(&host.name, "api_url")?.as_str()?.to_owned();
+        Some((host.name.to_string(), url))
+    });
+    let urls: Vec<(String, String)> = urls.collect();
+    if urls.is_empty() {
+        return Err(bad_input(format!(
+            "no host of {file} has a variable api_url: it is not known where schedulers answer"
+        )));
+    }
+    let mut sights = Vec::new();
+    for (host, url) in &urls {
+        let quick = ClientOptions { connect_timeout: LOOK_MAX, read_timeout: LOOK_MAX, ..options.clone() };
+        let sight = match Client::new(url, quick)?.vars().await {
+            Ok(vars) => VarsSight::Answered(vars.lifecycle()),
+            Err(error) => VarsSight::Silent(error.to_string()),
+        };
+        sights.push((host.clone(), sight));
+    }
+    // A scheduler that is down may be one of several: who leads among those that answer is what is asked.
+    let answered: Vec<_> =
+        sights.iter().filter(|(_, sight)| matches!(sight, VarsSight::Answered(_))).cloned().collect();
+    match by_vars(&answered) {
+        Sight::Leader(host) => {
+            let url = urls.into_iter().find_map(|(name, url)| (name == host).then_some(url)).unwrap_or_default();
+            Ok((url, format!("{host} says that it leads")))
+        }
+        other => {
+            let silent = sights.iter().filter_map(|(host, sight)| match sight {
+                VarsSight::Silent(why) => Some(format!("{host}: {why}")),
+                _ => None,
+            });
+            let silent: Vec<String> = silent.collect();
+            let seen = match other {
+                Sight::Several(names) => format!("several say that they lead: {}", names.join(", ")),
+                Sight::Unknown(why) => why,
+                _ => "none of those that answer leads".to_owned(),
+            };
+            anyhow::bail!("no scheduler of {file} can be asked: {seen}{}", tail(&silent))
+        }
+    }
+}
+
+fn tail(lines: &[String]) -> String {
+    if lines.is_empty() { String::new() } else { format!(" ({})", lines.join("; ")) }
+}
+
+/// Looks the leader up as Aurora's own commands do.
+async fn leader_by(entry: &ClusterEntry, file: &str) -> anyhow::Result<(String, String)> {
+    match entry.way() {
+        Way::Direct(uri) => Ok((uri.to_owned(), format!("{file} names it"))),
+        Way::Missing(why) => Err(bad_input(format!("{file} does not say how {} is reached: {why}", entry.name))),
+        Way::ZooKeeper { connect, path } => match advertised(&serverset(&connect, path, ENSEMBLE_MAX).await?, "http") {
+            Advertised::Leader(member) => {
+                let how = format!("advertised under {path} in ZooKeeper at {connect}");
+                Ok((format!("http://{}:{}", member.host, member.port), how))
+            }
+            Advertised::Nobody(candidates) if candidates.is_empty() => {
+                anyhow::bail!(
+                    "nobody is advertised under {path} in ZooKeeper at {connect}, and nobody stands for election"
+                )
+            }
+            Advertised::Nobody(candidates) => anyhow::bail!(
+                "nobody is advertised under {path} in ZooKeeper at {connect}; for election stand: {}. A prepared scheduler is not advertised: \
+                 name it with scheduler_uri in place of zk, or use an inventory",
+                candidates.iter().map(|name| crate::hosts::clean::line(name.as_bytes())).collect::<Vec<_>>().join(", ")
+            ),
+            Advertised::Unclear(why) => anyhow::bail!("{path} in ZooKeeper at {connect} names no leader: {why}"),
+        },
     }
 }
 

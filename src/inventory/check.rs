@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::{
-    model::{Group, Host, Inventory, Reach, ServiceTemplates, Vars},
-    raw::{RawInventory, RawReach, RawScalar, RawService},
+    model::{Api, Group, Host, Inventory, Password, Reach, ServiceTemplates, Vars, Via},
+    raw::{RawApi, RawInventory, RawPassword, RawReach, RawScalar, RawService, RawVia},
 };
 use crate::runbook::{
     check::{Checker, Document, merge, read},
@@ -55,7 +55,9 @@ pub fn inventory_yaml(inventory: &Inventory) -> String {
         .collect();
     raw::to_yaml(&json!({
         "format": raw::FORMAT,
-        "cluster": { "name": inventory.cluster, "practice": inventory.practice, "vars": inventory.vars },
+        "cluster": {
+            "name": inventory.cluster, "practice": inventory.practice, "api": inventory.api, "vars": inventory.vars,
+        },
         "services": inventory.services,
         "groups": groups,
     }))
@@ -85,9 +87,50 @@ fn inventory(checker: &mut Checker<'_>, raw: RawInventory) -> Inventory {
     let groups: BTreeMap<GroupName, Group> = groups.collect();
     unique_hosts(checker, &groups);
     let services = raw.services.into_iter().map(|(name, service)| (name, templates(service))).collect();
-    let inventory = Inventory { cluster: raw.cluster.name, practice: raw.cluster.practice, vars, services, groups };
+    let api = api(checker, raw.cluster.api);
+    let inventory =
+        Inventory { cluster: raw.cluster.name, practice: raw.cluster.practice, api, vars, services, groups };
     services_are_known(checker, &inventory);
     inventory
+}
+
+fn api(checker: &mut Checker<'_>, raw: RawApi) -> Api {
+    let path = DocPath::root().key("cluster").key("api");
+    for (key, text) in [("user", &raw.user), ("auth_mechanism", &raw.auth_mechanism), ("ca_file", &raw.ca_file)] {
+        if let Some(text) = text {
+            checker.filled(text, &path.key(key));
+        }
+    }
+    match (&raw.user, &raw.password) {
+        (Some(_), None) => {
+            checker.report(
+                &path.key("user"),
+                "a user has a `password: { env: NAME }` or `password: { file: PATH }`",
+                None,
+            );
+        }
+        (None, Some(_)) => checker.report(&path.key("password"), "whose password? `user` is missing", None),
+        _ => {}
+    }
+    if raw.user.as_ref().is_some_and(|user| user.contains(':')) {
+        checker.report(&path.key("user"), "a user of HTTP Basic has no colon", None);
+    }
+    if raw.ca_file.as_ref().is_some_and(|file| !file.starts_with('/')) {
+        checker.report(&path.key("ca_file"), "a path begins with /", None);
+    }
+    let via = match raw.via {
+        RawVia::Http => Via::Http,
+        RawVia::AuroraAdmin => Via::AuroraAdmin,
+    };
+    if via == Via::Http && !raw.command.is_empty() {
+        checker.report(&path.key("command"), "it means nothing without `via: aurora_admin`", None);
+    }
+    let password = raw.password.map(|password| match password {
+        RawPassword::Env(name) => Password::Env(name),
+        RawPassword::File(file) => Password::File(file),
+    });
+    let RawApi { user, netrc, ca_file, command, auth_mechanism, .. } = raw;
+    Api { via, user, password, netrc, ca_file, command, auth_mechanism }
 }
 
 fn host_name(checker: &mut Checker<'_>, name: &str, path: &DocPath) {

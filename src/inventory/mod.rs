@@ -8,4 +8,4 @@ pub mod model;
 pub(crate) mod raw;
 
 pub use check::{check_against, inventory_yaml, load_inventory};
-pub use model::{Group, Host, Inventory, Reach, ServiceTemplates};
+pub use model::{Api, Group, Host, Inventory, Password, Reach, ServiceTemplates, Via};

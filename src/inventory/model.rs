@@ -14,13 +14,16 @@ use crate::runbook::{
 pub type Vars = BTreeMap<String, Value>;
 
 /// Everything that is known of a cluster before a session begins.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Inventory {
     /// The cluster's name, as its schedulers say it.
     pub cluster: String,
     /// True if this is a practice cluster on the operator's own machine.
     #[serde(default)]
     pub practice: bool,
+    /// How its schedulers are called.
+    #[serde(default, skip_serializing_if = "Api::is_default")]
+    pub api: Api,
     /// Variables of the cluster.
     #[serde(default)]
     pub vars: Vars,
@@ -29,6 +32,67 @@ pub struct Inventory {
     pub services: BTreeMap<String, ServiceTemplates>,
     /// Groups of hosts.
     pub groups: BTreeMap<GroupName, Group>,
+}
+
+/// How schedulers are called. Holds where a password is, never the password.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Api {
+    /// What calls go through.
+    #[serde(skip_serializing_if = "Via::is_http")]
+    pub via: Via,
+    /// User of HTTP Basic.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Where the user's password is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password: Option<Password>,
+    /// False if `~/.netrc` must not be asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub netrc: Option<bool>,
+    /// Authorities to trust in place of the machine's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<String>,
+    /// The program that stands for `aurora_admin`, with its first arguments.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub command: Vec<String>,
+    /// `auth_mechanism` of `aurora_admin`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auth_mechanism: Option<String>,
+}
+
+impl Api {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What calls go through.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Via {
+    /// HTTP.
+    #[default]
+    Http,
+    /// Aurora's own command for what only administrators may, HTTP for the rest.
+    AuroraAdmin,
+}
+
+impl Via {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde calls")]
+    fn is_http(&self) -> bool {
+        *self == Self::Http
+    }
+}
+
+/// Where a password is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Password {
+    /// In this environment variable.
+    Env(String),
+    /// In the first line of this file.
+    File(String),
 }
 
 /// The commands of one service; texts may use `cluster.*` and `host.*`.

@@ -35,9 +35,55 @@ pub struct RawCluster {
     /// True if this is a practice cluster on the operator's own machine.
     #[serde(default)]
     pub practice: bool,
+    /// How its schedulers are called.
+    #[serde(default)]
+    pub api: RawApi,
     /// Variables of the cluster.
     #[serde(default)]
     pub vars: BTreeMap<String, RawScalar>,
+}
+
+/// How schedulers are called. A password is never written here: only where it is.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawApi {
+    /// `http`, or `aurora_admin` where Kerberos is asked for.
+    #[serde(default)]
+    pub via: RawVia,
+    /// User of HTTP Basic. Without one `~/.netrc` is asked.
+    pub user: Option<String>,
+    /// Where the user's password is.
+    pub password: Option<RawPassword>,
+    /// False if `~/.netrc` must not be asked.
+    pub netrc: Option<bool>,
+    /// A file with the certificate authorities to trust in place of the machine's own, as PEM.
+    pub ca_file: Option<String>,
+    /// With `aurora_admin`: the program and its first arguments.
+    #[serde(default)]
+    pub command: Vec<String>,
+    /// With `aurora_admin`: its `auth_mechanism`.
+    pub auth_mechanism: Option<String>,
+}
+
+/// What calls go through.
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RawVia {
+    /// HTTP.
+    #[default]
+    Http,
+    /// Aurora's own command for what only administrators may, HTTP for the rest.
+    AuroraAdmin,
+}
+
+/// Where a password is.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RawPassword {
+    /// In this environment variable.
+    Env(String),
+    /// In the first line of this file, which only its owner may read.
+    File(String),
 }
 
 /// The commands of one service, each a program with its arguments; texts may use `cluster.*` and `host.*`.

@@ -41,6 +41,7 @@ pub fn opened(id: &str) -> Opened {
         inventory: Inventory {
             cluster: "west".to_owned(),
             practice: true,
+            api: firstlight::inventory::Api::default(),
             vars: [("ratio".to_owned(), json!(0.1)), ("port".to_owned(), json!(8081))].into(),
             services: [].into(),
             groups: [].into(),

@@ -79,19 +79,25 @@ pub fn read_secret(source: &SecretSource) -> Result<Secret, CredentialsError> {
 
 /// A file that only its owner may read.
 fn read_own(path: &Path, limit: u64) -> Result<String, CredentialsError> {
-    let failed = |source| CredentialsError::File { path: path.to_owned(), source };
-    let file = std::fs::File::open(path).map_err(failed)?;
-    let mode = file.metadata().map_err(failed)?.mode() & 0o777;
+    let (text, mode) = read_text(path, limit)?;
     if mode & OPEN_BITS != 0 {
         return Err(CredentialsError::Open { path: path.to_owned(), mode });
     }
+    Ok(text)
+}
+
+/// A file's text and permissions.
+fn read_text(path: &Path, limit: u64) -> Result<(String, u32), CredentialsError> {
+    let failed = |source| CredentialsError::File { path: path.to_owned(), source };
+    let file = std::fs::File::open(path).map_err(failed)?;
+    let mode = file.metadata().map_err(failed)?.mode() & 0o777;
     let mut bytes = Vec::new();
     file.take(limit + 1).read_to_end(&mut bytes).map_err(failed)?;
     let unusable = |why: String| CredentialsError::Unusable { path: path.to_owned(), why };
     if bytes.len() as u64 > limit {
         return Err(unusable(format!("it has more than {limit} bytes")));
     }
-    String::from_utf8(bytes).map_err(|_| unusable("it is not text".to_owned()))
+    Ok((String::from_utf8(bytes).map_err(|_| unusable("it is not text".to_owned()))?, mode))
 }
 
 /// What `$NETRC`, or else `~/.netrc`, has for a host. No file is no credentials.
@@ -102,13 +108,18 @@ pub(super) fn from_netrc(host: &str) -> Result<Option<Login>, String> {
 }
 
 fn netrc_login(path: &Path, host: &str) -> Result<Option<Login>, String> {
-    let text = match read_own(path, NETRC_BYTES_MAX) {
-        Ok(text) => text,
+    let (text, mode) = match read_text(path, NETRC_BYTES_MAX) {
+        Ok(read) => read,
         Err(CredentialsError::File { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.to_string()),
     };
     let entries = Netrc::parse(&text).map_err(|error| format!("{}: {error}", path.display()))?;
-    Ok(entries.login(host))
+    let login = entries.login(host);
+    // A file without an entry for the host is not ours to judge.
+    if login.is_some() && mode & OPEN_BITS != 0 {
+        return Err(CredentialsError::Open { path: path.to_owned(), mode }.to_string());
+    }
+    Ok(login)
 }
 
 #[cfg(test)]
@@ -150,5 +161,6 @@ mod tests {
         assert_eq!(netrc_login(Path::new("/no/such/file"), "a").unwrap(), None);
         let (_dir, open) = file("machine a login me password x\n", 0o644);
         assert!(netrc_login(&open, "a").unwrap_err().contains("others can read it"));
+        assert_eq!(netrc_login(&open, "b").unwrap(), None);
     }
 }

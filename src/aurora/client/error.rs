@@ -51,6 +51,14 @@ pub enum ClientError {
         /// Where.
         url: String,
     },
+    /// A call through `aurora_admin` has no result.
+    #[error("{why}")]
+    Command {
+        /// Why.
+        why: String,
+        /// Whether it can have reached the scheduler.
+        sent: Sent,
+    },
     /// Nobody listens there, or it cannot be reached.
     #[error("cannot connect to {url}: {why}")]
     Connect {
@@ -139,6 +147,7 @@ impl ClientError {
             | Self::Credentials(_)
             | Self::NotOffered { .. }
             | Self::Connect { .. } => Sent::No,
+            Self::Command { sent, .. } => *sent,
             Self::Timeout { .. } | Self::Broken { .. } => Sent::Maybe,
             Self::Status { .. }
             | Self::Negotiate { .. }

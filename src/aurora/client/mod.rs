@@ -2,7 +2,9 @@
 //!
 //! Each answer is bounded in time and bytes, no redirect is followed, nothing is sent twice; see the parts.
 
+mod command;
 mod credentials;
+mod ensemble;
 mod error;
 mod http;
 mod netrc;
@@ -10,7 +12,9 @@ mod options;
 mod scheduler;
 mod tls;
 
+pub use command::{AdminTool, RunCommand};
 pub use credentials::{CredentialsError, SecretSource, read_secret};
+pub use ensemble::{EnsembleError, serverset};
 pub use error::{ClientError, Sent};
 pub use netrc::{Netrc, NetrcError};
 pub use options::{BODY_BYTES_MAX, ClientOptions, Credentials, Login, Protocol};

@@ -1,5 +1,6 @@
 //! Limits, credentials and what is known of the other side.
 
+use super::command::AdminTool;
 use super::credentials;
 use super::tls::Trust;
 use crate::aurora::secret::Secret;
@@ -60,6 +61,8 @@ pub struct ClientOptions {
     pub protocol: Protocol,
     /// What is known of the release: it decides which calls are offered and in which form they go.
     pub version: AuroraVersion,
+    /// What administrators may goes through this command, everything else by HTTP.
+    pub command: Option<AdminTool>,
     /// Send the session argument of releases up to 0.10. On by default, as Aurora's own old client sends it and newer releases step over it. Off
     /// for a release up to 0.9 whose own capability check refuses the session: without one it logs and lets the call through.
     pub legacy_session: bool,
@@ -76,6 +79,7 @@ impl Default for ClientOptions {
             trust: Trust::Machine,
             protocol: Protocol::Json,
             version: AuroraVersion::Unknown,
+            command: None,
             legacy_session: true,
         }
     }

@@ -9,14 +9,16 @@
 //! Survives slow, silent, closing and babbling servers: connecting, waiting between bytes and the whole call are limited, and so is the body
 //! while it arrives. It decides nothing: whether to call again, and what an outcome opens, is the caller's.
 
+use super::command::{self, AdminTool};
 use super::error::{ClientError, Sent};
 use super::http::{Http, NO_LEADER_PAGE, Raw, start};
 use super::options::{ClientOptions, Protocol};
+use crate::aurora::admin::AdminCall;
 use crate::aurora::api::{self, BYPASS_HEADER, CONTENT_TYPE_TBINARY, CONTENT_TYPE_TJSON, Commit, Method};
 use crate::aurora::types::{
     ConfigSummary, ExplicitReconciliationSettings, GetQuotaResult, GetTierConfigResult, HostStatus, Hosts,
     JobConfiguration, JobKey, JobSummary, JobUpdateQuery, JobUpdateSummary, PendingReason, Response, ResponseCode,
-    RoleSummary, ScheduledTask, TaskQuery,
+    RoleSummary, ScheduledTask, ServerInfo, TaskQuery,
 };
 use crate::aurora::value::{ApplicationException, Message, MessageKind, Struct};
 use crate::aurora::vars::Vars;
@@ -277,6 +279,11 @@ impl Client {
         if method.needs().is_some_and(|feature| !version.has(feature).may()) {
             return Err(ClientError::NotOffered { method: method.name(), version: version.to_string() });
         }
+        if let Some(tool) = &self.options.command
+            && let Some(call) = AdminTool::takes(method, &args)?
+        {
+            return self.command(tool, &call, &api::query_of(&args)).await;
+        }
         let session = self.options.legacy_session && version.has(Feature::SessionKey).may();
         let message = method.call(args, session);
         let url = self.http.url(api::API_PATH);
@@ -306,6 +313,20 @@ impl Client {
         };
         let reply = reply.map_err(|why| not_thrift(why, &raw.body))?;
         read_reply(reply, method, |why| not_thrift(why, &raw.body))
+    }
+
+    /// One call through the command. It does not say whose answer it brings: the name of the cluster is the one on the command line of the
+    /// scheduler that it is sent to, none where that cannot be read.
+    async fn command(&self, tool: &AdminTool, call: &AdminCall, query: &TaskQuery) -> Result<Response, ClientError> {
+        let vars = self.vars().await;
+        let flags = vars.ok().and_then(|vars| vars.flags());
+        let name = flags.as_ref().and_then(|flags| flags.get("cluster_name")).map(str::to_owned);
+        let bypass = self.options.version.has(Feature::BypassHeader).may();
+        let within = self.options.total_timeout;
+        let reply = tool.call(self.http.base(), call, bypass, within).await?;
+        let mut response = command::response(call, reply, query);
+        response.server_info = Some(ServerInfo { cluster_name: name, ..ServerInfo::default() });
+        Ok(response)
     }
 
     async fn get(&self, path: &str) -> Result<Raw, ClientError> {
