@@ -111,6 +111,11 @@ enum Command {
         #[arg(long)]
         digest: bool,
     },
+    /// Say how a cluster is reached, who leads it, and which release that is.
+    Cluster {
+        /// Its name, in an inventory or in `clusters.json`; or the path of its inventory.
+        name: String,
+    },
     /// Look at backups: what is in them, whether they may be restored, what differs.
     #[command(after_help = backup::after_help())]
     Backup {
@@ -257,6 +262,10 @@ fn dispatch(command: Option<Command>) -> anyhow::Result<u8> {
                 (false, false) => PlanAs::Text,
             };
             print(&files::print_plan(&runbook, cluster.as_deref(), mode, how)?)?;
+            Exit::Done
+        }
+        Some(Command::Cluster { name }) => {
+            print(&super::cluster::cluster(&name)?)?;
             Exit::Done
         }
         Some(Command::Backup { command }) => backup::run(command)?,

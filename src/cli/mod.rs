@@ -2,6 +2,7 @@
 
 mod args;
 mod backup;
+mod cluster;
 mod drill;
 mod files;
 mod headless;

@@ -24,7 +24,7 @@ use crate::{
     runbook::{
         embedded::{self, Named},
         model::Runbook,
-        problem::did_you_mean,
+        problem::nearest,
     },
 };
 
@@ -71,8 +71,8 @@ pub fn runbook(name: &str) -> anyhow::Result<Found> {
         }
         Named::Unknown => {
             let known = embedded::RUNBOOKS.iter().map(|runbook| runbook.name);
-            let meant = did_you_mean(name, known.clone())
-                .map_or_else(|| ".".to_owned(), |word| format!("; did you mean {word}?"));
+            let meant =
+                nearest(name, known.clone()).map_or_else(|| ".".to_owned(), |word| format!("; did you mean {word}?"));
             let known = known.collect::<Vec<_>>().join(", ");
             let why = format!(
                 "there is no runbook {name}{meant} In this binary: {known}. A path has a slash or ends in .yaml."
@@ -288,7 +288,7 @@ fn find_cluster(cluster: &str, env: Env) -> anyhow::Result<ClusterRef> {
     if let Some((file, entry)) = found {
         return Ok(ClusterRef::Clusters { file, entry });
     }
-    let meant = did_you_mean(cluster, known.iter().map(String::as_str))
+    let meant = nearest(cluster, known.iter().map(String::as_str))
         .map_or_else(String::new, |word| format!(" Did you mean {word}?"));
     let why = format!(
         "nothing is known of a cluster {cluster}: {}.{meant} An inventory can be named by its path, with a slash or ending in .yaml",

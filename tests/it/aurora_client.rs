@@ -1,13 +1,19 @@
 //! The client against scripted servers on loopback: recorded answers, and servers that misbehave.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests, beside the tests themselves")]
 
-use crate::aurora_codec::data;
+use crate::aurora_codec::{self, data};
 use firstlight::aurora::api::{Commit, Method, is_backup_name};
-use firstlight::aurora::client::{Client, ClientError, ClientOptions, Credentials, LeaderHealth, Login, Sent};
+use firstlight::aurora::client::{
+    Client, ClientError, ClientOptions, Credentials, LeaderHealth, Login, Protocol, Sent,
+};
 use firstlight::aurora::secret::Secret;
-use firstlight::aurora::tjson;
-use firstlight::aurora::types::{ResponseCode, TaskQuery};
+use firstlight::aurora::types::{
+    JobKey, JobUpdateQuery, JobUpdateStatus, MaintenanceMode, Response, ResponseCode, TaskQuery,
+};
+use firstlight::aurora::value::{Message, MessageKind, Struct};
 use firstlight::aurora::vars::Lifecycle;
+use firstlight::aurora::version::AuroraVersion;
+use firstlight::aurora::{tbinary, tjson};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -15,7 +21,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// How the server treats one connection after it has read the request.
-enum Script {
+pub enum Script {
     /// Sends these bytes and closes.
     Say(Vec<u8>),
     /// Says nothing until the client is gone.
@@ -26,15 +32,15 @@ enum Script {
     Flood(Vec<u8>, Vec<u8>),
 }
 
-struct Server {
-    url: String,
+pub struct Server {
+    pub url: String,
     seen: Arc<Mutex<Vec<String>>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Server {
     /// One script for each connection, in order; then it stops listening.
-    fn start(scripts: Vec<Script>) -> Self {
+    pub fn start(scripts: Vec<Script>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -57,7 +63,7 @@ impl Server {
     }
 
     /// Requests seen, after all scripts have run.
-    fn requests(mut self) -> Vec<String> {
+    pub fn requests(mut self) -> Vec<String> {
         self.thread.take().unwrap().join().unwrap();
         self.seen.lock().unwrap().clone()
     }
@@ -72,11 +78,11 @@ fn quick() -> ClientOptions {
     }
 }
 
-fn recording(name: &str) -> Vec<u8> {
+pub fn recording(name: &str) -> Vec<u8> {
     std::fs::read(data("http").join(format!("{name}.response"))).unwrap()
 }
 
-fn http(status: &str, headers: &str, body: &str) -> Vec<u8> {
+pub fn http(status: &str, headers: &str, body: &str) -> Vec<u8> {
     format!("HTTP/1.1 {status}\r\nConnection: close\r\n{headers}Content-Length: {}\r\n\r\n{body}", body.len())
         .into_bytes()
 }
@@ -116,7 +122,7 @@ fn whole(request: &[u8]) -> bool {
     body.len() >= length.unwrap_or(0)
 }
 
-fn run<T>(future: impl Future<Output = T>) -> T {
+pub fn run<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
@@ -358,4 +364,242 @@ fn pages_are_read() {
         }
         assert_eq!(seen, [LeaderHealth::Leads, LeaderHealth::Follows, LeaderHealth::NoLeader, LeaderHealth::NotThere]);
     });
+}
+
+#[test]
+fn the_other_calls_have_typed_answers_in_both_forms() {
+    for (form, protocol) in [("json", Protocol::Json), ("bin", Protocol::Binary)] {
+        let names = [
+            "030-getTasksStatus-jobkey",
+            "032-getQuota",
+            "033-getJobs-all",
+            "034-getJobUpdateSummaries",
+            "035-getTierConfigs",
+            "036-maintenanceStatus",
+        ];
+        let scripts = names.iter().map(|name| Script::Say(recording(&format!("{name}.{form}"))));
+        let server = Server::start(scripts.collect());
+        let client = Client::new(&server.url, ClientOptions { protocol, ..quick() }).unwrap();
+        run(async {
+            let job = JobKey::new("www-data", "prod", "hello");
+            let query = TaskQuery { job_keys: Some(vec![job].into()), ..TaskQuery::active() };
+            let tasks = client.get_tasks_status(&query).await.unwrap();
+            assert_eq!((tasks.value.len(), tasks.cluster_name.as_deref()), (6, Some("oracle")));
+            let config = tasks.value[0].assigned_task.task.as_ref().unwrap();
+            assert!(config.executor_config.is_some());
+            let quota = client.get_quota("www-data").await.unwrap().value;
+            assert!(quota.other.is_empty() && quota.prod_shared_consumption.is_some());
+            let ram = |one: &firstlight::aurora::types::ResourceAggregate| {
+                one.resources.as_ref().unwrap().iter().find_map(|resource| resource.ram_mb)
+            };
+            assert_eq!(ram(&quota.quota.unwrap()), Some(1_048_576));
+            assert_eq!(client.get_jobs(None).await.unwrap().value.len(), 11);
+            let updates = client.get_job_update_summaries(&JobUpdateQuery::default()).await.unwrap().value;
+            let status = |at: usize| updates[at].state.as_ref().unwrap().status.unwrap();
+            assert_eq!(updates.len(), 3);
+            assert_eq!(
+                (status(1), status(2)),
+                (JobUpdateStatus::RollForwardPaused, JobUpdateStatus::RollForwardAwaitingPulse)
+            );
+            let tiers = client.get_tier_configs().await.unwrap().value;
+            assert_eq!((tiers.default_tier_name.as_deref(), tiers.tiers.unwrap().len()), (Some("preemptible"), 3));
+            let mut hosts = client.maintenance_status(&["slave-3-hostname", "slave-4-hostname"]).await.unwrap().value;
+            hosts.sort_by(|one, other| one.host.cmp(&other.host));
+            assert_eq!(hosts[0].mode, Some(MaintenanceMode::Scheduled));
+            assert_eq!(hosts[1].mode, Some(MaintenanceMode::Draining));
+        });
+        let wanted = if form == "bin" { "application/vnd.apache.thrift.binary" } else { "application/x-thrift" };
+        for request in server.requests() {
+            let head = request.to_ascii_lowercase();
+            assert!(head.contains(&format!("content-type: {wanted}")) && head.contains(&format!("accept: {wanted}")));
+        }
+    }
+}
+
+#[test]
+fn calls_without_a_recording_are_sent_in_their_form_and_read() {
+    let reply = |name: &str, result: &str| {
+        let body = format!("[1,\"{name}\",2,0,{{\"0\":{{\"rec\":{{\"1\":{{\"i32\":1}}{result}}}}}}}]");
+        Script::Say(http("200 OK", "", &body))
+    };
+    let reasons = ",\"3\":{\"rec\":{\"21\":{\"rec\":{\"1\":{\"set\":[\"rec\",1,{\"1\":{\"str\":\"t\"},\"2\":{\"str\":\"ram\"}}]}}}}}";
+    let summary = ",\"3\":{\"rec\":{\"20\":{\"rec\":{\"1\":{\"rec\":{\"1\":{\"rec\":{\"1\":{\"str\":\"r\"}}},\"2\":{\"set\":[\"rec\",1,{\"3\":{\"set\":[\"rec\",1,{\"1\":{\"i32\":0},\"2\":{\"i32\":4}}]}}]}}}}}}}";
+    let server = Server::start(vec![
+        reply("getPendingReason", reasons),
+        reply("getConfigSummary", summary),
+        reply("triggerExplicitTaskReconciliation", ""),
+        reply("triggerImplicitTaskReconciliation", ""),
+    ]);
+    let client = server.client();
+    run(async {
+        let reasons = client.get_pending_reason(&TaskQuery::default()).await.unwrap().value;
+        assert_eq!((reasons[0].task_id.as_str(), reasons[0].reason.as_deref()), ("t", Some("ram")));
+        let summary = client.get_config_summary(&JobKey::new("r", "e", "j")).await.unwrap().value;
+        let group = &summary.groups.unwrap().0[0];
+        assert_eq!(group.instances.as_ref().unwrap()[0].last, 4);
+        client.trigger_explicit_reconciliation(Some(50)).await.unwrap();
+        client.trigger_implicit_reconciliation().await.unwrap();
+    });
+    let requests = server.requests();
+    let body = |at: usize| requests[at].split_once("\r\n\r\n").unwrap().1.to_owned();
+    assert_eq!(body(2), "[1,\"triggerExplicitTaskReconciliation\",1,0,{\"1\":{\"rec\":{\"1\":{\"i32\":50}}}}]");
+    assert_eq!(body(3), "[1,\"triggerImplicitTaskReconciliation\",1,0,{}]");
+}
+
+#[test]
+fn the_release_decides_what_is_sent_and_offered() {
+    let of = |text: &str| AuroraVersion::parse(text).unwrap();
+    let server = Server::start(vec![]);
+    let client = |version: AuroraVersion| Client::new(&server.url, ClientOptions { version, ..quick() }).unwrap();
+    run(async {
+        for old in ["0.5.0", "0.15.0"] {
+            let error = client(of(old)).trigger_implicit_reconciliation().await.unwrap_err();
+            assert!(matches!(&error, ClientError::NotOffered { .. }) && error.sent() == Sent::No, "{error}");
+        }
+        assert!(matches!(client(of("0.13.0")).get_tier_configs().await, Err(ClientError::NotOffered { .. })));
+        let query = JobUpdateQuery::active();
+        assert!(matches!(
+            client(of("0.5.0")).get_job_update_summaries(&query).await,
+            Err(ClientError::NotOffered { .. })
+        ));
+        // A term that no release from 0.5 on reads would leave an empty query, and a blank one may.
+        let gone = TaskQuery { slave_host: Some("h".to_owned()), ..TaskQuery::default() };
+        let blank = TaskQuery { role: Some(" ".to_owned()), ..TaskQuery::ids(["t"]) };
+        for query in [gone, blank] {
+            let refused = client(AuroraVersion::Unknown).delete_recovery_tasks(&query).await;
+            assert!(matches!(refused, Err(ClientError::EmptyDelete)), "{refused:?}");
+        }
+    });
+    assert!(server.requests().is_empty());
+
+    let sent = |version: AuroraVersion| {
+        let server = Server::recorded(&["096-deleteRecoveryTasks-by-taskid.json"]);
+        let client = Client::new(&server.url, ClientOptions { version, ..quick() }).unwrap();
+        let by_role = TaskQuery { role: Some("www".to_owned()), ..TaskQuery::default() };
+        run(client.delete_recovery_tasks(&by_role)).unwrap();
+        server.requests()[0].split_once("\r\n\r\n").unwrap().1.to_owned()
+    };
+    let session = ",\"2\":{\"rec\":{\"4\":";
+    let (owner, role) = ("\"8\":{\"rec\":{\"1\":{\"str\":\"www\"", "\"14\":{\"str\":\"www\"}");
+    for (version, wants) in [
+        (of("0.5.0"), [true, true, false]),
+        (of("0.6.0"), [true, false, true]),
+        (of("0.10.0"), [true, false, true]),
+        (of("0.11.0"), [false, false, true]),
+        (of("0.22.0"), [false, false, true]),
+        (AuroraVersion::Unknown, [true, true, true]),
+    ] {
+        let body = sent(version.clone());
+        assert_eq!([session, owner, role].map(|part| body.contains(part)), wants, "{version}: {body}");
+    }
+}
+
+#[test]
+fn the_release_is_found_out() {
+    let server = Server::recorded(&["200-leader-GET-vars.json.http", "031-getRoleSummary.bin"]);
+    let url = server.url.clone();
+    run(async {
+        let client = Client::new(&url, quick()).unwrap().discover().await.unwrap();
+        assert_eq!(client.version().to_string(), "0.23.0-SNAPSHOT");
+        assert_eq!(client.get_role_summary().await.unwrap().value.len(), 3);
+    });
+    assert!(server.requests()[1].contains("application/vnd.apache.thrift.binary"));
+}
+
+#[test]
+fn kerberos_is_said_with_the_way_around_it() {
+    let kerberos = || http("401 Unauthorized", "WWW-Authenticate: Negotiate\r\n", "");
+    let both = http("401 Unauthorized", "WWW-Authenticate: Negotiate\r\nWWW-Authenticate: BASIC realm=\"x\"\r\n", "");
+    let server = Server::start(vec![Script::Say(kerberos()), Script::Say(kerberos()), Script::Say(both)]);
+    let client = server.client();
+    run(async {
+        let error = client.list_backups().await.unwrap_err();
+        assert!(
+            matches!(error, ClientError::Negotiate { .. }) && error.to_string().contains("via: aurora_admin"),
+            "{error}"
+        );
+        assert!(matches!(client.commit_recovery().await, Commit::NotCommitted { .. }));
+        let error = client.list_backups().await.unwrap_err();
+        assert!(
+            matches!(error, ClientError::Status { status: 401, .. }) && error.to_string().contains(".netrc"),
+            "{error}"
+        );
+    });
+    server.requests();
+}
+
+/// The call that a recorded request makes; none for methods that are not here, and for what is refused before it is sent.
+async fn again(client: &Client, message: &Message) -> Option<Result<(), ClientError>> {
+    let query = firstlight::aurora::api::query_of(&message.body);
+    let text = message.body.str(1).map(str::to_owned);
+    Some(match Method::from_name(&message.name)? {
+        Method::StageRecovery => client.stage_recovery(text.as_deref().unwrap_or_default()).await.map(drop),
+        Method::QueryRecovery => client.query_recovery(&query).await.map(drop),
+        Method::DeleteRecoveryTasks => client.delete_recovery_tasks(&query).await.map(drop),
+        Method::UnloadRecovery => client.unload_recovery().await.map(drop),
+        Method::ListBackups => client.list_backups().await.map(drop),
+        Method::PerformBackup => client.perform_backup().await.map(drop),
+        Method::Snapshot => client.snapshot().await.map(drop),
+        Method::GetRoleSummary => client.get_role_summary().await.map(drop),
+        Method::GetJobSummary => client.get_job_summary(text.as_deref()).await.map(drop),
+        Method::GetTasksWithoutConfigs => client.get_tasks_without_configs(&query).await.map(drop),
+        Method::GetTasksStatus => client.get_tasks_status(&query).await.map(drop),
+        Method::GetJobs => client.get_jobs(text.as_deref()).await.map(drop),
+        Method::GetQuota => client.get_quota(text.as_deref().unwrap_or_default()).await.map(drop),
+        Method::GetJobUpdateSummaries => client.get_job_update_summaries(&JobUpdateQuery::default()).await.map(drop),
+        Method::GetTierConfigs => client.get_tier_configs().await.map(drop),
+        Method::MaintenanceStatus => client.maintenance_status(&["h"]).await.map(drop),
+        _ => return None,
+    })
+}
+
+#[test]
+fn every_recorded_exchange_comes_out_as_it_went() {
+    let mut counts = std::collections::BTreeMap::new();
+    let mut names: Vec<_> = std::fs::read_dir(data("http")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    names.sort();
+    for path in names {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let Some(stem) = name.strip_suffix(".request") else { continue };
+        let (form, protocol) =
+            if stem.ends_with(".bin") { ("bin", Protocol::Binary) } else { ("json", Protocol::Json) };
+        let (head, body) = aurora_codec::http(&std::fs::read(&path).unwrap());
+        let response_path = path.with_file_name(format!("{stem}.response"));
+        if !stem.ends_with(form) || !head.starts_with("POST /api ") || !response_path.exists() {
+            continue;
+        }
+        let decode = |body: &[u8]| {
+            if form == "bin" { tbinary::decode_message(body).ok() } else { tjson::decode_message(body).ok() }
+        };
+        let Some(message) = decode(&body) else { continue };
+        let bytes = std::fs::read(&response_path).unwrap();
+        let (head, body) = aurora_codec::http(&bytes);
+        let Some(status) = head.split_whitespace().nth(1).and_then(|word| word.parse::<u16>().ok()) else { continue };
+        let server = Server::start(vec![Script::Say(bytes)]);
+        let client = Client::new(&server.url, ClientOptions { protocol, ..quick() }).unwrap();
+        let Some(result) = run(again(&client, &message)) else { continue };
+        if matches!(result, Err(ClientError::EmptyDelete | ClientError::BadBackupName(_))) {
+            *counts.entry("refused here").or_insert(0) += 1;
+            continue;
+        }
+        let reply = decode(&body).filter(|reply| reply.kind == MessageKind::Reply);
+        let response = reply.map(|reply| Response::from_struct(reply.body.rec(0).cloned().unwrap_or_else(Struct::new)));
+        let kind = match (status, response, &result) {
+            (200, Some(response), Ok(())) => {
+                assert_eq!(response.code, ResponseCode::Ok, "{stem}");
+                "ok"
+            }
+            (200, Some(response), Err(ClientError::Api { code, text })) => {
+                assert_eq!((response.code, response.text()), (*code, text.clone()), "{stem}");
+                "refused there"
+            }
+            (other, None, Err(ClientError::Status { status, .. })) if other == *status => "status",
+            other => panic!("{stem}: {other:?}"),
+        };
+        *counts.entry(kind).or_insert(0) += 1;
+    }
+    assert!(
+        counts["ok"] > 60 && counts["refused there"] > 30 && counts["status"] > 10 && counts["refused here"] > 3,
+        "{counts:?}"
+    );
 }

@@ -1,7 +1,7 @@
 //! Both Thrift forms against every recorded exchange, and against made-up trees and bytes.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests, beside the tests themselves")]
 
-use firstlight::aurora::types::{Response, ResponseCode};
+use firstlight::aurora::types::{self, Response, ResponseCode};
 use firstlight::aurora::value::{Map, Message, MessageKind, Seq, Struct, TType, Value};
 use firstlight::aurora::{tbinary, tjson};
 use proptest::prelude::*;
@@ -255,6 +255,40 @@ fn tree() -> impl Strategy<Value = Value> {
             }),
         ]
     })
+}
+
+/// Reads a tree as this type and writes it: everything that was read is still there, and writing is stable.
+macro_rules! keeps {
+    ($tree:expr; $($type:ident),* $(,)?) => {$({
+        let once = types::$type::from_struct($tree.clone()).to_struct();
+        for (id, value) in &$tree.fields {
+            prop_assert_eq!(once.get(*id).cloned().map(Value::canonical), Some(value.clone().canonical()), stringify!($type));
+        }
+        let twice = types::$type::from_struct(once.clone()).to_struct();
+        prop_assert_eq!(&twice, &once, stringify!($type));
+        let message = Message::reply("m", 0, once);
+        prop_assert_eq!(&tbinary::decode_message(&tbinary::encode_message(&message)).unwrap(), &message);
+        prop_assert_eq!(&tjson::decode_message(&tjson::encode_message(&message).unwrap()).unwrap(), &message);
+    })*};
+}
+
+/// A struct whose fields have the numbers that Aurora's types use.
+fn plausible() -> impl Strategy<Value = Struct> {
+    prop::collection::btree_map(0..36_i16, tree(), 0..8)
+        .prop_map(|fields| Struct { fields: fields.into_iter().collect() })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_type_keeps_what_it_reads(tree in plausible()) {
+        keeps!(tree; Response, ServerInfo, ResponseDetail, TaskQuery, JobKey, Identity, ScheduledTask, AssignedTask, TaskEvent, TaskConfig);
+        keeps!(tree; JobConfiguration, RoleSummary, JobStats, JobSummary, ResourceAggregate, QuotaConfiguration, GetQuotaResult, Range);
+        keeps!(tree; ConfigGroup, ConfigSummary, PendingReason, TierConfig, GetTierConfigResult, HostStatus, Hosts, JobUpdateQuery);
+        keeps!(tree; ExplicitReconciliationSettings, Attribute, HostAttributes, HostMaintenanceRequest, JobUpdateKey, JobUpdateState);
+        keeps!(tree; JobUpdateSummary, JobUpdate, JobUpdateEvent, JobUpdateDetails, SchedulerMetadata);
+    }
 }
 
 proptest! {

@@ -8,17 +8,20 @@
 
 mod actions;
 mod actions_aurora;
+mod aurora_admin;
 mod aurora_backup;
 mod aurora_client;
 mod aurora_codec;
 mod aurora_judge;
 mod backup_cli;
+mod aurora_tls;
 mod e2e;
 mod fuzz_corpus;
 mod hostile;
 mod impact;
 mod journal;
 mod logscan;
+mod mesos_client;
 mod practice;
 mod practice_recorded;
 mod replog;
