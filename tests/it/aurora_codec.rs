@@ -262,10 +262,10 @@ macro_rules! keeps {
     ($tree:expr; $($type:ident),* $(,)?) => {$({
         let once = types::$type::from_struct($tree.clone()).to_struct();
         for (id, value) in &$tree.fields {
-            prop_assert_eq!(once.get(*id).cloned().map(Value::canonical), Some(value.clone().canonical()), stringify!($type));
+            prop_assert_eq!(once.get(*id).cloned().map(Value::canonical), Some(value.clone().canonical()), "{}", stringify!($type));
         }
         let twice = types::$type::from_struct(once.clone()).to_struct();
-        prop_assert_eq!(&twice, &once, stringify!($type));
+        prop_assert_eq!(&twice, &once, "{}", stringify!($type));
         let message = Message::reply("m", 0, once);
         prop_assert_eq!(&tbinary::decode_message(&tbinary::encode_message(&message)).unwrap(), &message);
         prop_assert_eq!(&tjson::decode_message(&tjson::encode_message(&message).unwrap()).unwrap(), &message);
