@@ -21,7 +21,7 @@ const UUID_LEN: usize = 36;
 /// What begins the result line.
 const RESULT: &str = "Response from scheduler: ";
 /// Longest text that an error quotes.
-const QUOTED_MAX: usize = 300;
+const QUOTED_MAX: usize = 600;
 
 /// A call that the command has.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -155,8 +155,10 @@ pub fn read(call: &AdminCall, ran: &AdminRan) -> Result<AdminReply, AdminError> 
         return Err(AdminError::NoResult(format!("it says {} and ends with {code}", response.code)));
     }
     let below = lines.get(at + 1..).unwrap_or_default();
-    let names = if *call == AdminCall::ListBackups { names(&ran.out)? } else { Vec::new() };
-    let tasks = if *call == AdminCall::PrintTasks { tasks(below)? } else { Vec::new() };
+    // Below a refusal there is nothing.
+    let done = response.code == ResponseCode::Ok;
+    let names = if done && *call == AdminCall::ListBackups { names(&ran.out)? } else { Vec::new() };
+    let tasks = if done && *call == AdminCall::PrintTasks { tasks(below)? } else { Vec::new() };
     Ok(AdminReply { response, names, tasks })
 }
 

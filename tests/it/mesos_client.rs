@@ -76,7 +76,7 @@ fn nothing_but_a_master_is_followed_or_believed() {
     let error = refused(vec![Script::Say(http("503 Service Unavailable", "", "x"))]);
     assert!(matches!(error, MasterError::Status { status: 503, .. }), "{error}");
     let head = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{\"frameworks\":[".to_vec();
-    let error = refused(vec![Script::Flood(head, b"{},".repeat(4000))]);
+    let error = refused(vec![Script::Flood(head, b" ".repeat(8000))]);
     assert!(matches!(error, MasterError::TooLarge { .. }), "{error}");
     let error = refused(vec![Script::Silence]);
     assert!(matches!(error, MasterError::NoAnswer { .. }), "{error}");
