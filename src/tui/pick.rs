@@ -10,8 +10,8 @@ use super::{
 };
 use crate::table::{ColumnKind, shown_as};
 
-/// Narrowest that a column is made so that others have room.
-const NARROWEST: usize = 8;
+/// Narrowest that a column of long texts is made so that others have room.
+const NARROWEST: usize = 12;
 /// Columns between two cells.
 const GAP: usize = 2;
 /// Members that say nothing to a person.
@@ -28,51 +28,79 @@ pub struct Laid {
     pub heading: String,
     /// For each entry its line, and whether it is fit.
     pub lines: Vec<(String, bool)>,
+    /// Members that were to be shown and are cut or left out.
+    pub short: Vec<String>,
 }
 
-/// Lays entries out in at most `width` columns.
+/// Lays entries out in at most `width` columns. Long texts give way first; where that does not do, the last of them
+/// is left out: what is known of the selected entry still says it.
 pub fn lay(theme: Theme, entries: &[Value], show: &[String], width: usize) -> Laid {
     let clean = |text: &str| theme.clean(text).replace('\n', " ");
-    let cells: Vec<Vec<String>> =
-        entries.iter().map(|entry| show.iter().map(|name| clean(&cell(entry, name))).collect()).collect();
-    let heads: Vec<String> = show.iter().map(|name| clean(&name.replace('_', " "))).collect();
-    let column = |at: usize| cells.iter().filter_map(move |row| row.get(at));
-    let mut widths: Vec<usize> = heads
+    let mut columns: Vec<Column> = show
         .iter()
-        .enumerate()
-        .map(|(at, head)| column(at).map(|cell| cell.width()).max().unwrap_or(0).max(head.width()))
+        .map(|name| {
+            let cells: Vec<String> = entries.iter().map(|entry| clean(&cell(entry, name))).collect();
+            let head = clean(&name.replace('_', " "));
+            let natural = cells.iter().map(|cell| cell.width()).max().unwrap_or(0).max(head.width());
+            let right = entries.iter().any(|entry| entry.get(name).is_some_and(Value::is_number));
+            // Names that begin alike are told apart by their ends.
+            Column { name: name.clone(), alike: begins_alike(&cells), head, cells, width: natural, natural, right }
+        })
         .collect();
     // Two columns are kept for the mark of what is unfit.
-    let total = |widths: &[usize]| 2 + widths.iter().map(|width| width + GAP).sum::<usize>();
-    while total(&widths) > width + GAP {
-        match widths.iter_mut().max() {
-            Some(widest) if *widest > NARROWEST => *widest -= 1,
-            _ => break,
+    fit_to(&mut columns, width.saturating_sub(2));
+    let mark = if theme.ascii { "x " } else { "✗ " };
+    let lines = entries.iter().enumerate().map(|(at, entry)| {
+        let cells = columns.iter().map(|column| (column, column.cells.get(at).map_or("", String::as_str)));
+        let fit = is_fit(entry);
+        (format!("{}{}", if fit { "  " } else { mark }, line(theme, cells, width)), fit)
+    });
+    let heading = columns.iter().map(|column| (column, column.head.as_str()));
+    let heading = format!("  {}", line(theme, heading, width));
+    let whole = |name: &&String| {
+        let kept = columns.iter().find(|column| column.name == **name);
+        kept.is_some_and(|column| column.width >= column.natural)
+    };
+    let short = show.iter().filter(|name| !whole(name)).cloned().collect();
+    Laid { heading, lines: lines.collect(), short }
+}
+
+/// A column of the list.
+struct Column {
+    name: String,
+    head: String,
+    cells: Vec<String>,
+    width: usize,
+    natural: usize,
+    right: bool,
+    alike: bool,
+}
+
+fn fit_to(columns: &mut Vec<Column>, room: usize) {
+    let total = |columns: &[Column]| columns.iter().map(|column| column.width + GAP).sum::<usize>().saturating_sub(GAP);
+    while total(columns) > room {
+        let long = columns.iter_mut().filter(|column| column.width > NARROWEST && !column.right);
+        if let Some(widest) = long.max_by_key(|column| column.width) {
+            widest.width -= 1;
+            continue;
+        }
+        let Some(left_out) = columns.iter().skip(1).rposition(|column| column.natural > NARROWEST) else { return };
+        columns.remove(left_out + 1);
+        for column in columns.iter_mut() {
+            column.width = column.natural;
         }
     }
-    let right: Vec<bool> =
-        show.iter().map(|name| entries.iter().any(|entry| entry.get(name).is_some_and(Value::is_number))).collect();
-    // Names that begin alike are told apart by their ends.
-    let alike: Vec<bool> = (0..show.len()).map(|at| begins_alike(&column(at).collect::<Vec<_>>())).collect();
-    let line = |cells: &[String]| {
-        let mut out = String::new();
-        for (at, cell) in cells.iter().enumerate() {
-            let width = widths.get(at).copied().unwrap_or(0);
-            let keeps_end = alike.get(at).copied().unwrap_or(false);
-            let cell = if keeps_end { cut_left(theme, cell, width) } else { cut(theme, cell, width) };
-            let blanks = " ".repeat(width.saturating_sub(cell.width()));
-            let parts = if right.get(at).copied().unwrap_or(false) { [blanks, cell] } else { [cell, blanks] };
-            out.extend(parts);
-            out.push_str("  ");
-        }
-        cut(theme, out.trim_end(), width.saturating_sub(2))
-    };
-    let mark = if theme.ascii { "x " } else { "✗ " };
-    let lines = entries.iter().zip(&cells).map(|(entry, cells)| {
-        let fit = is_fit(entry);
-        (format!("{}{}", if fit { "  " } else { mark }, line(cells)), fit)
-    });
-    Laid { heading: format!("  {}", line(&heads)), lines: lines.collect() }
+}
+
+fn line<'a>(theme: Theme, cells: impl Iterator<Item = (&'a Column, &'a str)>, width: usize) -> String {
+    let mut out = String::new();
+    for (column, cell) in cells {
+        let cell = if column.alike { cut_left(theme, cell, column.width) } else { cut(theme, cell, column.width) };
+        let blanks = " ".repeat(column.width.saturating_sub(cell.width()));
+        out.extend(if column.right { [blanks, cell] } else { [cell, blanks] });
+        out.push_str("  ");
+    }
+    cut(theme, out.trim_end(), width.saturating_sub(2))
 }
 
 /// False if an entry says that it is not fit.
@@ -81,7 +109,7 @@ fn is_fit(entry: &Value) -> bool {
 }
 
 /// What is known of an entry beside what its line shows: first what is wrong with it.
-pub fn details(entry: &Value, show: &[String]) -> Vec<(String, Role)> {
+pub fn details(entry: &Value, show: &[String], short: &[String]) -> Vec<(String, Role)> {
     let mut lines = Vec::new();
     let problems = entry.get(PROBLEMS).and_then(Value::as_array);
     let role = if is_fit(entry) { Role::Warn } else { Role::Bad };
@@ -92,8 +120,10 @@ pub fn details(entry: &Value, show: &[String]) -> Vec<(String, Role)> {
     let Some(members) = entry.as_object() else { return lines };
     let mut others: Vec<String> = Vec::new();
     for (name, value) in members {
-        let silent = SILENT.contains(&name.as_str()) || name == PROBLEMS || show.contains(name) || value.is_object();
+        let silent = SILENT.contains(&name.as_str()) || name == PROBLEMS || value.is_object();
         let text = cell(entry, name);
+        // What the line shows is said again only where it is cut or left out there.
+        let silent = silent || (show.contains(name) && !short.contains(name));
         if silent || text.is_empty() {
             continue;
         }
@@ -132,7 +162,7 @@ fn text_of(value: &Value) -> String {
 }
 
 /// True if texts share so much of their beginning that it tells nothing.
-fn begins_alike(texts: &[&String]) -> bool {
+fn begins_alike(texts: &[String]) -> bool {
     let Some((first, others)) = texts.split_first() else { return false };
     let begin: String = first.chars().take(NARROWEST).collect();
     first.width() > NARROWEST && !others.is_empty() && others.iter().all(|text| text.starts_with(&begin))
@@ -158,4 +188,44 @@ fn cut_left(theme: Theme, text: &str, width: usize) -> String {
     }
     out.extend(kept.iter().rev());
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_list_fits_its_width_and_what_it_leaves_out_is_below() {
+        let theme = Theme { ascii: true, no_color: true };
+        let entry = |hour: u32, fit: &str| {
+            json!({
+                "name": format!("scheduler-backup-2026-11-22-{hour}-00"),
+                "age": "1h 12m",
+                "bytes": 98_000_000,
+                "tasks": 1412,
+                "fit": fit,
+                "impact": "kills 12 tasks of 3 jobs, starts 4 again",
+                "changes": "3 jobs more, 120 tasks more than an hour before",
+                "problems": ["the file ends early"],
+                "rank": hour,
+            })
+        };
+        let show = ["name", "age", "bytes", "tasks", "fit", "impact", "changes"].map(str::to_owned);
+        let entries = [entry(18, "yes"), entry(17, "no")];
+        for width in [160, 78, 60, 38] {
+            let laid = lay(theme, &entries, &show, width);
+            let lines = laid.lines.iter().map(|(line, _)| line).chain([&laid.heading]);
+            assert!(lines.clone().all(|line| line.width() <= width), "{laid:#?}");
+            let said: Vec<String> =
+                details(&entries[1], &show, &laid.short).into_iter().map(|(text, _)| text).collect();
+            let all = format!("{}\n{}", laid.lines[1].0, said.join("\n"));
+            for word in ["-17-00", "98.0 MB", "starts 4 again", "than an hour before", "not fit: the file ends early"] {
+                assert!(all.contains(word), "{word} is not in\n{all}");
+            }
+            assert!(laid.lines[1].0.starts_with("x ") && !laid.lines[1].1 && laid.lines[0].1);
+        }
+        assert_eq!(lay(theme, &entries, &show, 200).short, [""; 0]);
+    }
 }

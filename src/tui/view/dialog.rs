@@ -223,7 +223,8 @@ fn entry(scene: Scene<'_>, doc: &mut Doc, of: &Choose, selected: usize, height: 
     let Some(entry) = entries.get(selected) else { return };
     let room = usize::from(height / 3).min(ENTRY_LINES_MAX);
     let mut about = Doc::new(scene.theme, doc.width());
-    for (text, role) in pick::details(entry, &show) {
+    let short = pick::lay(scene.theme, &entries, &show, usize::from(doc.width()).saturating_sub(2)).short;
+    for (text, role) in pick::details(entry, &show, &short) {
         about.text(role, &text);
     }
     if height >= ENTRY_FROM_HEIGHT && !about.is_empty() {
