@@ -2,7 +2,6 @@
 //!
 //! A task here has the fields, in the order and of the sizes, that those of a recorded backup of 20,000 tasks have: about 900 bytes. Tasks of
 //! one job do not stand together, because a scheduler writes hash sets.
-#![allow(dead_code, reason = "each bench takes what it needs")]
 
 use std::io::{self, Write};
 

@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::io::Read;
 
-fn backup(name: &str) -> Vec<u8> {
+pub fn backup(name: &str) -> Vec<u8> {
     let path = data("backups").join(name);
     if path.exists() {
         return std::fs::read(&path).unwrap();

@@ -13,6 +13,7 @@ mod aurora_backup;
 mod aurora_client;
 mod aurora_codec;
 mod aurora_judge;
+mod aurora_stream;
 mod backup_cli;
 mod aurora_tls;
 mod e2e;

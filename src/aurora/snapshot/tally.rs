@@ -4,8 +4,8 @@ use super::groups::Groups;
 use super::judge;
 use super::repeated::Repeated;
 use super::summary::{
-    BackupCounts, BackupSummary, CronBrief, HostBrief, LISTED_BYTES_MAX, LISTED_MAX, LockBrief, MaintenanceBrief,
-    NotListed, QuotaBrief, UpdateBrief,
+    BackupCounts, BackupSummary, CronBrief, HostBrief, JobCount, LISTED_BYTES_MAX, LISTED_MAX, LockBrief,
+    MaintenanceBrief, NotListed, QuotaBrief, UpdateBrief,
 };
 use super::walk::{BriefSink, walk_from};
 use crate::aurora::brief::TaskBrief;
@@ -133,12 +133,13 @@ impl BriefSink for Tally {
             self.incomplete += 1;
             self.incomplete_first.get_or_insert_with(|| format!("{:?} has no {why}", shortened(task.id)));
         }
-        if !self.by_job.add_parts(task.role, task.environment, task.name, active) {
-            self.by_role.add(task.role, active);
-            self.by_environment.add(task.environment, active);
+        let one = JobCount { active: u64::from(active), total: 1 };
+        if !self.by_job.add((task.role, task.environment, task.name), one) {
+            self.by_role.add(("", "", task.role), one);
+            self.by_environment.add(("", "", task.environment), one);
         }
         if let Some(host) = task.host {
-            self.by_host.add(host, active);
+            self.by_host.add(("", "", host), one);
         }
         self.newest_event_ms = self.newest_event_ms.max(task.newest_event_ms);
         // Tasks without an id are not whole, which is said of them.
@@ -239,8 +240,8 @@ impl Tally {
         self.duplicates_not_sought = ids.beyond;
         self.duplicates = ids.count();
         for ((role, environment, _), count) in self.by_job.each() {
-            self.by_role.merge(role, count);
-            self.by_environment.merge(environment, count);
+            self.by_role.add(("", "", role), count);
+            self.by_environment.add(("", "", environment), count);
         }
     }
 
@@ -282,10 +283,14 @@ impl Tally {
         if self.other_statuses > 0 {
             summary.by_status.insert("UNKNOWN".to_owned(), self.other_statuses);
         }
-        summary.by_job = self.by_job.into_joined();
-        summary.by_role = self.by_role.into_names();
-        summary.by_environment = self.by_environment.into_names();
-        summary.by_host = self.by_host.into_names();
+        summary.by_job = self.by_job.counts(|parts| match parts {
+            ("", "", "") => String::new(),
+            (role, environment, name) => format!("{role}/{environment}/{name}"),
+        });
+        let alone = |(_, _, name): (&str, &str, &str)| name.to_owned();
+        summary.by_role = self.by_role.counts(alone);
+        summary.by_environment = self.by_environment.counts(alone);
+        summary.by_host = self.by_host.counts(alone);
         summary.cron_jobs = self.cron_list.items;
         summary.quotas = self.quota_list.items;
         summary.active_updates = self.update_list.items;

@@ -71,7 +71,7 @@ pub(super) fn task<'a>(cursor: &mut Cursor<'a, '_>) -> Skimmed<TaskBrief<'a>> {
             (1, TType::Struct) => of = assigned(cursor)?,
             (2, TType::I32) => status = ScheduleStatus::from_code(cursor.i32()?),
             (3 | 6, TType::I32) => cursor.skip(TType::I32, TASK)?,
-            (4, TType::List) => newest_event_ms = events(cursor)?.unwrap_or(newest_event_ms),
+            (4, TType::List) => events(cursor, &mut newest_event_ms)?,
             (5, TType::String) => ancestor_id = cursor.text()?.or(ancestor_id),
             _ => cursor.other(Place::Task, ScheduledTask::IDS, field, TASK)?,
         }
@@ -243,19 +243,18 @@ fn resource(cursor: &mut Cursor<'_, '_>) -> Skimmed<Amounts> {
     Ok(one)
 }
 
-/// Time of the newest event, if there is one. `None` when it is no list of structs.
-fn events(cursor: &mut Cursor<'_, '_>) -> Skimmed<Option<Option<i64>>> {
+/// Time of the newest event, if there is one; left alone by what is no list of structs.
+fn events(cursor: &mut Cursor<'_, '_>, newest: &mut Option<i64>) -> Skimmed<()> {
     let (elem, count) = cursor.seq_head()?;
     if count > 0 && elem != TType::Struct {
         cursor.odd.mistyped.add(Place::Task, 4);
-        cursor.skip_items(elem, count, ASSIGNED)?;
-        return Ok(None);
+        return cursor.skip_items(elem, count, ASSIGNED);
     }
-    let mut newest = None;
+    *newest = None;
     for _ in 0..count {
-        newest = newest.max(Some(event(cursor)?));
+        *newest = (*newest).max(Some(event(cursor)?));
     }
-    Ok(Some(newest))
+    Ok(())
 }
 
 fn event(cursor: &mut Cursor<'_, '_>) -> Skimmed<i64> {
