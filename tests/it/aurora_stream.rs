@@ -210,7 +210,7 @@ fn portions_of_any_size_make_no_difference() {
     ] {
         let bytes = backup(damaged);
         let expected = read_backup(&bytes);
-        for size in [1, 2, 3, 7, 61, 899, 8192] {
+        for size in [1, 7, 899] {
             assert_eq!(read_backup_from(Portions::new(&bytes, size)), expected, "{damaged} in portions of {size}");
         }
     }
@@ -228,7 +228,7 @@ fn wherever_it_is_cut_it_is_said() {
     let large = backup("scheduler-backup-2026-11-22-16-04");
     let mut before = 0;
     // Every byte of the first elements, then a step that meets every kind of place.
-    for cut in (1..3000).chain((3000..large.len()).step_by(53)) {
+    for cut in (1..1000).chain((1000..large.len()).step_by(211)) {
         let summary = read_backup(&large[..cut]);
         assert_eq!(codes(&summary), [ProblemCode::Truncated], "cut at {cut}");
         assert_eq!(summary.size, cut as u64);
