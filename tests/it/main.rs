@@ -31,6 +31,7 @@ mod replog_verdict;
 mod report;
 mod runbook;
 mod session;
+mod terminal;
 mod tidy;
 mod wizard;
 mod wizard_table;
