@@ -23,8 +23,9 @@ use firstlight::aurora::{
 const BODY_MAX: usize = 64 * 1024;
 /// What may lie in the buffers of both sockets of a connection when the client hangs up, in bytes.
 const IN_FLIGHT_MAX: usize = 16 << 20;
-/// A call may take this long at most: the total limit of the client below, and time for a busy machine.
-const CALL_MAX: Duration = Duration::from_secs(8);
+/// A call may take this long at most, in milliseconds; on an idle machine each takes less than two seconds.
+const CALL_MS_MAX: u64 = 20_000;
+const CALL_MAX: Duration = Duration::from_millis(CALL_MS_MAX);
 
 /// What a server does with a connection once the request is read.
 type Answer = fn(&mut TcpStream, &AtomicUsize);
@@ -106,11 +107,13 @@ fn forever(stream: &mut TcpStream, sent: &AtomicUsize, piece: &[u8]) {
     while say(stream, sent, piece) {}
 }
 
-fn options() -> ClientOptions {
+/// Short limits where the server is slow; elsewhere long ones, so that a busy machine is not taken for one.
+fn options(slow: bool) -> ClientOptions {
+    let (read, total) = if slow { (400, 1_200) } else { (CALL_MS_MAX, CALL_MS_MAX) };
     ClientOptions {
-        connect_timeout: Duration::from_secs(2),
-        read_timeout: Duration::from_millis(400),
-        total_timeout: Duration::from_millis(1_200),
+        connect_timeout: Duration::from_millis(CALL_MS_MAX),
+        read_timeout: Duration::from_millis(read),
+        total_timeout: Duration::from_millis(total),
         body_bytes_max: BODY_MAX,
         ..ClientOptions::default()
     }
@@ -140,6 +143,13 @@ struct Case {
     /// Calls that are well in spite of it.
     well: &'static [&'static str],
     sent: Sent,
+}
+
+impl Case {
+    /// True if the client has to lose its patience.
+    fn slow(&self) -> bool {
+        self.says.contains(&" did not answer in time: ")
+    }
 }
 
 const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -365,7 +375,7 @@ fn every_wrong_answer_has_its_error_in_bounded_time_and_is_not_read_to_its_end()
 fn one(case: &Case) {
     let name = case.name;
     let server = Server::start(case.answer);
-    let client = Client::new(&server.url, options()).unwrap();
+    let client = Client::new(&server.url, options(case.slow())).unwrap();
     let begun = Instant::now();
     for (call, result) in every_call(&client) {
         if case.well.contains(&call) {
@@ -394,7 +404,7 @@ fn one(case: &Case) {
 fn a_commit_that_is_answered_wrong_is_not_known() {
     for case in CASES {
         let server = Server::start(case.answer);
-        let client = Client::new(&server.url, options()).unwrap();
+        let client = Client::new(&server.url, options(case.slow())).unwrap();
         let outcome = run(client.commit_recovery());
         assert!(matches!(outcome, Commit::Unknown { .. }), "{}: {outcome:?}", case.name);
         assert_eq!(server.calls.load(Ordering::SeqCst), 1, "{}: it was sent again", case.name);
@@ -407,7 +417,7 @@ fn a_redirect_to_elsewhere_is_told_and_not_followed() {
         whole(stream, sent, "302 Found", "Location: http://127.0.0.9:9/\u{9b}31mapi\r\n", b"gone");
     };
     let server = Server::start(redirect);
-    let client = Client::new(&server.url, options()).unwrap();
+    let client = Client::new(&server.url, options(false)).unwrap();
     for (call, result) in every_call(&client) {
         let error = result.unwrap_err();
         let text = error.to_string();
@@ -415,4 +425,119 @@ fn a_redirect_to_elsewhere_is_told_and_not_followed() {
         assert!(text.contains("answered with status 302 to http://127.0.0.9:9/"), "{call}: {text}");
         assert!(!text.chars().any(char::is_control), "{call}: {text:?}");
     }
+}
+
+/// A file that is no good backup, and what is said of it.
+struct Bad {
+    name: &'static str,
+    make: fn(&std::path::Path),
+    /// Exit codes: 12 unfit, 13 unreadable, 0 fit.
+    code: i32,
+}
+
+fn write(path: &std::path::Path, bytes: &[u8]) {
+    std::fs::write(path, bytes).unwrap();
+}
+
+/// `{4: {n tasks}}`, each task of a role of its own.
+fn of_many_roles(count: i32) -> Vec<u8> {
+    let mut bytes = vec![0x0a, 0, 1, 0, 0, 1, 0x9a, 0xd0, 0, 0, 0, 0x0e, 0, 4, 0x0c];
+    bytes.extend_from_slice(&count.to_be_bytes());
+    for number in 0..count {
+        let text = |id: u8, text: &str| {
+            let mut field = vec![0x0b, 0, id];
+            field.extend_from_slice(&(text.len() as i32).to_be_bytes());
+            field.extend_from_slice(text.as_bytes());
+            field
+        };
+        bytes.extend([0x0c, 0, 1]);
+        bytes.extend(text(1, &format!("task-{number}")));
+        bytes.extend([0x0c, 0, 4, 0x0c, 0, 28]);
+        bytes.extend(text(1, &format!("role-{number}")));
+        bytes.extend(text(2, "prod"));
+        bytes.extend(text(3, "job"));
+        bytes.extend([0, 0, 0, 0]);
+    }
+    bytes.push(0);
+    bytes
+}
+
+const BAD: &[Bad] = &[
+    Bad {
+        name: "a length of 2 GB in 100 bytes",
+        make: |path| {
+            let mut bytes = vec![0x0b, 0, 1, 0x7f, 0xff, 0xff, 0xff];
+            bytes.resize(100, b'x');
+            write(path, &bytes);
+        },
+        code: 12,
+    },
+    Bad {
+        name: "a set of 2 thousand million tasks in 100 bytes",
+        make: |path| {
+            let mut bytes = vec![0x0e, 0, 4, 0x0c, 0x7f, 0xff, 0xff, 0xff];
+            bytes.resize(100, 0);
+            write(path, &bytes);
+        },
+        code: 12,
+    },
+    Bad { name: "structs within structs", make: |path| write(path, &[0x0c, 0, 6].repeat(100_000)), code: 12 },
+    Bad {
+        name: "lists within lists",
+        make: |path| write(path, &[0x0f, 0, 6, 0x0f, 0, 0, 0, 1].repeat(50_000)),
+        code: 12,
+    },
+    Bad { name: "zeros", make: |path| write(path, &[0; 4096]), code: 12 },
+    Bad { name: "a text", make: |path| write(path, b"\x1b[2Jthis is no backup at all, but a text"), code: 12 },
+    Bad { name: "20,000 roles", make: |path| write(path, &of_many_roles(20_000)), code: 12 },
+    Bad { name: "a directory", make: |path| std::fs::create_dir(path).unwrap(), code: 13 },
+    Bad { name: "nothing there", make: |_| (), code: 13 },
+    Bad { name: "a device", make: |path| std::os::unix::fs::symlink("/dev/zero", path).unwrap(), code: 13 },
+    Bad { name: "a loop", make: |path| std::os::unix::fs::symlink(path, path).unwrap(), code: 13 },
+    Bad {
+        name: "a pipe that nobody writes to",
+        make: |path| {
+            rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        },
+        code: 13,
+    },
+];
+
+/// The program with less memory than any of these files pretends to need, and a limit on its time.
+fn verify(path: &std::path::Path) -> (Option<i32>, String) {
+    const SCRIPT: &str = r#"ulimit -v 1000000; exec timeout 120 "$0" backup verify "$1""#;
+    let program = env!("CARGO_BIN_EXE_firstlight");
+    let out = std::process::Command::new("sh").args(["-c", SCRIPT, program]).arg(path).output().unwrap();
+    (out.status.code(), String::from_utf8_lossy(&[out.stdout, out.stderr].concat()).into_owned())
+}
+
+#[test]
+fn files_that_mean_harm_are_told_apart_in_little_time_and_memory() {
+    for bad in BAD {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("scheduler-backup-2026-11-22-16-17");
+        (bad.make)(&path);
+        let (code, text) = verify(&path);
+        assert_eq!(code, Some(bad.code), "{}: {text}", bad.name);
+        assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{}: {text:?}", bad.name);
+        assert!(!text.trim().is_empty() && text.len() < 20_000, "{}: {} bytes", bad.name, text.len());
+    }
+}
+
+#[test]
+fn a_file_that_grows_while_it_is_read_comes_to_an_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("scheduler-backup-2026-11-22-16-17");
+    write(&path, &of_many_roles(2_000));
+    let (stop, stopped) = mpsc::channel::<()>();
+    let mut file = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
+    let grows = std::thread::spawn(move || {
+        while stopped.recv_timeout(Duration::from_millis(1)) == Err(mpsc::RecvTimeoutError::Timeout) {
+            file.write_all(&[0; 64]).unwrap();
+        }
+    });
+    let (code, text) = verify(&path);
+    drop(stop);
+    grows.join().unwrap();
+    assert_eq!(code, Some(12), "{text}");
 }
