@@ -733,3 +733,111 @@ fn what_a_scheduler_believes_stands_in_for_a_silent_master() {
     assert_eq!((impact.verdict, impact.live.master), (Verdict::Kills, false));
     assert!(impact.unknowns.iter().any(|note| note.code == "only-believed"));
 }
+
+/// A master on loopback that gives one answer to everybody, until it is dropped.
+struct Answering {
+    url: String,
+    stop: std::sync::Arc<std::sync::atomic::AtomicBool>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Answering {
+    fn with(head: &str, body: &str) -> Self {
+        use std::io::{Read as _, Write as _};
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let answer = format!("HTTP/1.1 {head}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
+        let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let stopped = std::sync::Arc::clone(&stop);
+        let thread = std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                if stopped.load(std::sync::atomic::Ordering::SeqCst) {
+                    break;
+                }
+                let mut stream = stream.unwrap();
+                let (mut asked, mut byte) = (Vec::new(), [0]);
+                while !asked.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|count| count == 1) {
+                    asked.extend(byte);
+                }
+                drop(stream.write_all(answer.as_bytes()));
+            }
+        });
+        Self { url, stop, thread: Some(thread) }
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.stop.store(true, std::sync::atomic::Ordering::SeqCst);
+        drop(std::net::TcpStream::connect(self.url.trim_start_matches("http://")));
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
+    }
+}
+
+fn command(args: &[&str]) -> (i32, String) {
+    let ran = std::process::Command::new(env!("CARGO_BIN_EXE_firstlight"))
+        .args(["backup", "impact"])
+        .args(args)
+        .stdin(std::process::Stdio::null())
+        .output()
+        .unwrap();
+    (ran.status.code().unwrap(), String::from_utf8(ran.stdout).unwrap() + &String::from_utf8(ran.stderr).unwrap())
+}
+
+#[test]
+fn the_command_gives_its_answer_as_an_exit_code() {
+    let name = "scheduler-backup-2026-11-22-16-04";
+    let path = data("backups").join(name);
+    let path = path.to_str().unwrap();
+    let side = populated();
+    let rows: Vec<(String, String)> = side
+        .tasks
+        .iter()
+        .filter(|task| task.status == S::Running)
+        .map(|task| (task.id.into(), task.job.into()))
+        .collect();
+    let mut rows: Vec<Row<'_>> =
+        rows.iter().map(|(id, job)| (id.as_str(), job.as_str(), "TASK_RUNNING", "agent-0")).collect();
+    let state = |rows: &[Row<'_>], id: &str| {
+        state_json("1.6.1", vec![framework_json("1.6.1", id, "Aurora", false, rows)]).to_string()
+    };
+    let quiet = Answering::with("200 OK", &state(&rows, FRAMEWORK));
+    let (code, text) = command(&[path, "--master", &quiet.url]);
+    assert!(code == 0 && text.contains("No running task will be killed"), "{code}: {text}");
+
+    rows.push(("www-prod-new-9-2f", "www/prod/new", "TASK_RUNNING", "agent-1"));
+    let killing = Answering::with("200 OK", &state(&rows, FRAMEWORK));
+    let (code, text) = command(&[path, "--master", &killing.url]);
+    assert!(code == 15 && text.contains("1 task of 1 job will be KILLED"), "{code}: {text}");
+    let (code, text) = command(&[path, "--master", &killing.url, "--json"]);
+    let impact: Impact = serde_json::from_str(&text).unwrap();
+    assert_eq!((code, impact.verdict, impact.kills(), impact.live.scheduler), (15, Verdict::Kills, 1, false));
+    let (code, text) = command(&[path, "--master", &killing.url, "--csv"]);
+    assert!(code == 15 && text.contains("\nwww-prod-new-9-2f,www,prod,new,9,killed,"), "{text}");
+    let (_, text) = command(&[path, "--master", &killing.url, "--csv=jobs"]);
+    assert!(text.contains("\nwww,prod,new,"), "{text}");
+
+    // One that does not lead names the one that does.
+    let to = killing.url.trim_start_matches("http:");
+    let other = Answering::with(&format!("307 Temporary Redirect\r\nlocation: {to}/state"), "");
+    assert_eq!(command(&[path, "--master", &other.url]).0, 15);
+    let circle = Answering::with("307 Temporary Redirect\r\nlocation: //127.0.0.1:1/state", "");
+    assert_eq!(command(&[path, "--master", &circle.url]).0, 16);
+
+    let foreign = Answering::with("200 OK", &state(&rows, "another"));
+    let (code, text) = command(&[path, "--master", &foreign.url]);
+    assert!(code == 12 && text.contains("MUST NOT be restored"), "{code}: {text}");
+    let damaged = data("backups").join("scheduler-backup-2026-11-01-00-05");
+    let (code, text) = command(&[damaged.to_str().unwrap(), "--master", &killing.url]);
+    assert!(code == 12 && text.contains("STOP"), "{code}: {text}");
+    for bad in ["scheduler-backup-2026-11-01-00-01", "scheduler-backup-2026-11-01-00-11", "no-such-file"] {
+        let bad = data("backups").join(bad);
+        assert_eq!(command(&[bad.to_str().unwrap(), "--master", &killing.url]).0, 13, "{}", bad.display());
+    }
+    let html = Answering::with("200 OK", "<html>not a master</html>");
+    assert_eq!(command(&[path, "--master", &html.url]).0, 16);
+    assert_eq!(command(&[path, "--master", "http://127.0.0.1:1"]).0, 16);
+    assert_eq!(command(&[path]).0, 2, "a cluster or a master is named");
+}

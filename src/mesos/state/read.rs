@@ -4,7 +4,7 @@ use std::{
     borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     fmt,
-    io::Read,
+    io::{BufReader, Read},
     marker::PhantomData,
 };
 
@@ -29,6 +29,9 @@ const AGENTS_MAX: usize = 1_000_000;
 /// Tasks of one framework that are kept.
 const TASKS_MAX: usize = 20_000_000;
 
+/// Bytes that are asked of a stream at once.
+const BUFFER_BYTES: usize = 64 << 10;
+
 /// Why an answer is not a state.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
@@ -48,7 +51,8 @@ impl MasterState {
 
     /// Reads an answer as it comes. The caller limits how much that is.
     pub fn from_reader(reader: impl Read) -> Result<Self, StateError> {
-        serde_json::from_reader::<_, RawState>(reader)?.checked()
+        // The reader of JSON asks for single bytes.
+        serde_json::from_reader::<_, RawState>(BufReader::with_capacity(BUFFER_BYTES, reader))?.checked()
     }
 }
 
