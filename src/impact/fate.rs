@@ -122,8 +122,8 @@ impl Fate {
             }
             Self::EndedMeanwhile => "ended and nobody has taken note: the scheduler will, and start services again",
             Self::PendingRuns => {
-                "wait in the backup, but run: they go on running unknown to the scheduler, which starts them a second time \
-                 (refused once, as a duplicate id, and then under a new id)"
+                "wait in the backup, but run: the scheduler starts each a second time, is refused for its duplicate id, and \
+                 starts a new one; the old one runs on until a later sweep finds it, and is KILLED then"
             }
             Self::Pending => "wait in the backup and do not run: they will be scheduled",
             Self::Orphaned => "run under a framework that a restored scheduler does not hold: they go on without one",

@@ -400,8 +400,13 @@ impl State {
 
     fn is_relied_on(&self, step: &StepState) -> bool {
         let until = self.step_model(&step.id).and_then(|(_, model)| model.holds_until.as_ref());
+        // Once the step that relies on it has acted on every host, what it found is rightly gone.
+        let still_to_act = |until: &StepState| {
+            let acted = |row: &Row| matches!(row.status, RowStatus::Verifying { .. } | RowStatus::Done { .. });
+            !until.is_closed() && (until.rows.is_empty() || !until.rows.iter().all(acted))
+        };
         step.status == StepStatus::Closed(Closing::Done)
-            && until.and_then(|until| self.step(until)).is_some_and(|until| !until.is_closed())
+            && until.and_then(|until| self.step(until)).is_some_and(still_to_act)
     }
 
     /// The first step that has to be run again, before the step whose turn it is: what it made true is no

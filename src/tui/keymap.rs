@@ -3,6 +3,8 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
+pub use super::intent::Intent;
+
 /// What a key means where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Context {
@@ -28,66 +30,6 @@ pub enum Context {
     Type,
     /// A dialog that asks for one key.
     Confirm,
-}
-
-/// What the engineer wants. Each is said in words in the table below, which the help screen shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Intent {
-    Run,
-    Act,
-    Acknowledge,
-    Override,
-    ByHand,
-    Note,
-    Copy,
-    Retry,
-    Settle,
-    Skip,
-    Evidence,
-    UndoList,
-    Drift,
-    Search,
-    Output,
-    Hold,
-    Abandon,
-    NextItem,
-    PreviousItem,
-    NextRow,
-    PreviousRow,
-    NextStep,
-    PreviousStep,
-    CurrentStep,
-    PageDown,
-    PageUp,
-    Top,
-    Bottom,
-    Follow,
-    NextMatch,
-    PreviousMatch,
-    Palette,
-    Help,
-    Redraw,
-    Suspend,
-    Leave,
-    Interrupt,
-    Submit,
-    Close,
-    NextField,
-    OpenTable,
-    Filter,
-    Mark,
-    MarkRange,
-    MarkShown,
-    Invert,
-    Unmark,
-    SortNext,
-    SortBack,
-    Group,
-    Details,
-    Take,
-    ColumnsRight,
-    ColumnsLeft,
-    StepOut,
 }
 
 /// A key with its modifiers; shift is part of the character.

@@ -14,6 +14,7 @@ mod dialog;
 mod doc;
 mod editor;
 mod input;
+mod intent;
 mod kept;
 mod keymap;
 mod model;
@@ -26,6 +27,7 @@ mod terminal;
 mod text;
 mod theme;
 mod ui;
+mod useful;
 mod view;
 mod wake;
 

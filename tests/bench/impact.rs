@@ -13,6 +13,7 @@ use firstlight::{
 };
 
 #[path = "made.rs"]
+#[expect(dead_code, reason = "writing a whole backup is the other bench's")]
 mod made;
 
 use made::{FRAMEWORK, MadeTask, Size, TAKEN_MS, mixed};

@@ -154,6 +154,9 @@ impl Terminal {
                 let phrase = phrase.trim().to_owned();
                 self.press(&phrase);
                 self.press("\r");
+            } else if text.contains("checklist items are not ticked") {
+                // The first item is the selected one.
+                self.press(" ");
             } else if text.contains("Enter run it") || text.contains("Enter do it") {
                 self.press("\r");
             } else if text.contains("r shows what will run") || text.contains("r runs it") {

@@ -161,6 +161,15 @@ impl<W: World> Sim<W> {
         self.state.current().map(|step| step.id.0.clone())
     }
 
+    /// Ticks every item of the current step's checklist.
+    pub fn tick_all(&mut self) {
+        let step = self.state.current().unwrap().id.clone();
+        let (_, model) = self.state.step_model(&step).unwrap();
+        for item in model.checklist.iter().map(|item| item.id.clone()).collect::<Vec<_>>() {
+            self.say(&Command::Tick { step: step.clone(), item, on: true }).unwrap();
+        }
+    }
+
     /// Runs the current step with whatever phrase it asks for.
     pub fn run(&mut self) -> Result<(), Refusal> {
         let step = self.state.current().unwrap().id.clone();
@@ -216,7 +225,14 @@ pub fn report(kind: &Kind, host: &str) -> Report {
         Kind::Verdict(_) => json!({
             "decision": "reinitialize", "initialize": "yes", "reason": "no replica votes", "reasons": [], "missing": [],
         }),
-        Kind::Aurora(_) => json!({ "tasks": 40, "active": 38 }),
+        Kind::Aurora(_) => json!({ "tasks": 40, "active": 38, "digest": "1f2e" }),
+        Kind::Impact(_) => json!({
+            "kills": 3,
+            "headline": "3 running tasks will be KILLED",
+            "owners_text": "payments-oncall@example.com (3)",
+            "list": "evidence/a9-impact.txt",
+        }),
+        Kind::Sweep(_) => json!({ "at_ms": 1_772_336_000_000_i64 }),
         Kind::Master(_) => json!({ "tasks": 41, "ids": [] }),
         Kind::Files(firstlight::runbook::kind::Files::MoveAside { to, .. }) => json!({ "to": to }),
         _ => serde_json::Value::Null,

@@ -12,8 +12,9 @@ use super::sim::{Fine, Sim, World, report};
 
 const RUNBOOK: &str = include_str!("../../../runbooks/aurora-restore-from-backup.yaml");
 
-/// Says what a person says at the step whose turn it is.
+/// Ticks and says what a person does at the step whose turn it is.
 fn person(sim: &mut Sim<Fine>) {
+    sim.tick_all();
     sim.run().unwrap_or_else(|refusal| panic!("{:?}: {refusal}", sim.current()));
 }
 
@@ -152,6 +153,7 @@ fn schedulers_that_run_again_after_a_crash_are_stopped_again_and_the_walk_ends()
             assert!(rounds < 200, "cut {cut}: stuck at {:?}, {:?}", sim.current(), sim.state.drift);
             let Some(step) = sim.state.current().cloned() else { continue };
             if step.status == StepStatus::Ready {
+                sim.tick_all();
                 sim.run().unwrap_or_else(|refusal| panic!("cut {cut}: {:?}: {refusal}", sim.current()));
             } else if let Some(row) = step.rows.iter().find(|row| matches!(row.status, RowStatus::Stopped { .. })) {
                 // Refused: the looks back are on their way, and a person tries again.
