@@ -136,7 +136,7 @@ async fn decode(scene: &Scene<'_>, path: &str) -> Result<BackupReport, String> {
 /// What changed from one backup to the next, in a few words.
 async fn changes(scene: &Scene<'_>, before: &str, after: &str) -> String {
     let compared = async {
-        let read = through(&*scene.host, before, |pieces| Before::read(pieces));
+        let read = through(&*scene.host, before, Before::read);
         let before = Arc::new(read.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?);
         let walked = through(&*scene.host, after, move |pieces| diff(&before, pieces));
         walked.await.map_err(|error| error.to_string())?.map_err(|error: DiffError| error.to_string())

@@ -25,6 +25,7 @@ use crate::{
     runbook::{
         kind::{Backups, Impact, Outcome},
         model::Register,
+        text::Text,
     },
     session::{Finding, Report},
 };
@@ -91,7 +92,7 @@ fn with_staged(mut side: BackupSide, tasks: &[ScheduledTask]) -> BackupSide {
 
 async fn look_or(scene: &Scene<'_>, asked: &Impact) -> Result<Report, String> {
     let path = asked.backup.as_str();
-    let mut side = backup(scene, path, asked.sha256.as_ref().map(|text| text.as_str())).await?;
+    let mut side = backup(scene, path, asked.sha256.as_ref().map(Text::as_str)).await?;
     if let Some(url) = &asked.staged {
         let tasks = scheduler::staged_tasks(scene, url, asked.cluster.as_ref()).await?;
         side = with_staged(side, &tasks);
@@ -99,7 +100,7 @@ async fn look_or(scene: &Scene<'_>, asked: &Impact) -> Result<Report, String> {
     let live = live(scene, asked.master.as_str()).await;
     let compared = tokio::task::spawn_blocking(move || predict(&side, &live)).await;
     let (impact, prediction) = compared.map_err(|error| format!("could not compare: {error}"))?;
-    let (finding, words) = judged(&impact, asked.kills_at_most.as_ref().map(|text| text.as_str()))?;
+    let (finding, words) = judged(&impact, asked.kills_at_most.as_ref().map(Text::as_str))?;
     let mut details = Vec::new();
     let mut outputs = outputs(&impact);
     // A look that only asks whether it is still as it was confirmed has found nothing that is worth keeping.

@@ -47,7 +47,7 @@ pub(super) fn bytes(tasks: &[ScheduledTask]) -> Result<Vec<u8>, String> {
             ram.map(|ram| ram.to_string()).unwrap_or_default(),
         ];
         let key = clean::line(task.id().as_bytes());
-        table.push(&key, &cells, &details(task)).map_err(|error| error.to_string())?;
+        table.push(&key, &cells, details(task)).map_err(|error| error.to_string())?;
     }
     let mut bytes = Vec::new();
     table::write(&table, &mut bytes).map_err(|error| error.to_string())?;

@@ -217,7 +217,7 @@ impl BackupReport {
         };
         let mut warnings: Vec<Said> = summary.warnings.iter().filter(known).map(inside).collect();
         let claimed = claimed(name, summary.timestamp_ms);
-        warnings.extend(claimed.as_ref().and_then(|claimed| other_time(claimed)));
+        warnings.extend(claimed.as_ref().and_then(other_time));
         let age_ms = summary.timestamp_ms.map(|at| seen.now_ms.saturating_sub(at));
         if age_ms.is_some_and(|age| age < 0) {
             let message = "it was taken after the present of this machine: one of two clocks is wrong";

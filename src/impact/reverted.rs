@@ -108,12 +108,14 @@ pub(super) fn judge(backup: &BackupSide, live: &LiveSide, truth: Source<'_>) -> 
     }
 }
 
+/// What a task of a job asks for: amounts, whether it runs for ever, owner.
+type Kind = (Amount, bool, String);
+
 /// What is compared of a job that is known from its tasks.
 #[derive(Default)]
 struct JobTasks {
     active: u64,
-    /// Amounts, whether it runs for ever, owner.
-    kinds: Vec<(Amount, bool, String)>,
+    kinds: Vec<Kind>,
 }
 
 fn by_job(tasks: &TaskTable) -> BTreeMap<&str, JobTasks> {
@@ -163,9 +165,7 @@ fn jobs_by_scheduler(then: &BTreeMap<&str, JobTasks>, now: &BTreeMap<&str, JobTa
         if before.active != of.active {
             words.push(format!("{} instances instead of {}", before.active, of.active));
         }
-        let differ = |same: fn(&(Amount, bool, String), &(Amount, bool, String)) -> bool| {
-            before.kinds.iter().any(|a| !of.kinds.iter().any(|b| same(a, b)))
-        };
+        let differ = |same: fn(&Kind, &Kind) -> bool| before.kinds.iter().any(|a| !of.kinds.iter().any(|b| same(a, b)));
         if differ(|a, b| a.0 == b.0) {
             words.push("other resources".to_owned());
         }
@@ -329,11 +329,13 @@ fn updates(backup: &BackupSide, scheduler: Option<&SchedulerSide>) -> Section {
         let name = update_name(summary);
         let (change, mut words) = resumes(details.status());
         if let Some(user) = &summary.user {
-            words.push_str(&format!(", asked for by {user}"));
+            words.extend([", asked for by ", user]);
         }
         match now.as_ref().map(|now| now.get(&name)) {
             Some(None) => words.push_str("; it is not there now"),
-            Some(Some(Some(status))) if !status.is_active() => words.push_str(&format!("; it is {status} now")),
+            Some(Some(Some(status))) if !status.is_active() => {
+                words.extend(["; it is ", status.to_string().as_str(), " now"]);
+            }
             _ => {}
         }
         items.push(item(change, &name, words));
@@ -380,7 +382,7 @@ fn maintenance(backup: &BackupSide, scheduler: Option<&SchedulerSide>) -> Sectio
         };
         match now.map(|now| now.get(*host).copied().unwrap_or(MaintenanceMode::None)) {
             Some(live) if live == *mode && change == Change::Stays => continue,
-            Some(live) if live != *mode => words.push_str(&format!("; it is {live} now")),
+            Some(live) if live != *mode => words.extend(["; it is ", live.to_string().as_str(), " now"]),
             _ => {}
         }
         items.push(item(change, host, words));

@@ -61,9 +61,9 @@ pub(super) fn write(out: &mut String, story: &Story) {
     for one in &story.radius {
         let _ = writeln!(out, "**{}** (seen from {}), {}:\n", inline(&one.step), inline(&one.host), one.what);
         if one.what == "predicted" {
-            predicted(out, &one.found)
+            predicted(out, &one.found);
         } else {
-            happened(out, &one.found)
+            happened(out, &one.found);
         }
         files(out, &one.found);
         out.push('\n');

@@ -21,24 +21,14 @@ pub fn is_useful(world: World<'_>, ui: &UiState, meant: Intent) -> bool {
     let any_row = |wanted: fn(&RowStatus) -> bool| step.rows.iter().any(|row| wanted(&row.status));
     match meant {
         Intent::Run => context == Context::Plan || current && step.status == StepStatus::Ready,
-        Intent::Acknowledge => match selected(world, ui) {
-            Some(Item::Consequence(id)) => !state.acknowledged.contains(&id),
-            Some(Item::Check(_)) => current,
-            Some(Item::Ask(_) | Item::Row(_) | Item::Gate(..)) | None => false,
-        },
+        Intent::Acknowledge => may_acknowledge(world, ui, current),
         Intent::Act => match selected(world, ui) {
             Some(Item::Consequence(_) | Item::Check(_)) | None => false,
             Some(Item::Ask(_)) => context == Context::Plan || current,
             Some(Item::Row(_) | Item::Gate(..)) => true,
         },
         Intent::Settle => current && any_row(|status| matches!(status, RowStatus::InDoubt { .. })),
-        Intent::Retry => {
-            let may = |status: &RowStatus| match status {
-                RowStatus::Stopped { .. } | RowStatus::InDoubt { .. } | RowStatus::Verifying { .. } => true,
-                RowStatus::Waiting | RowStatus::Running { .. } | RowStatus::Done { .. } => false,
-            };
-            current && any_row(may) && !model.actions.is_empty()
-        }
+        Intent::Retry => current && any_row(may_retry) && !model.actions.is_empty(),
         Intent::Override => current && !shut_gates(world, &step.id).is_empty(),
         Intent::ByHand => !step.is_closed() && context == Context::Walk,
         Intent::Skip => current && model.may_skip,
@@ -87,5 +77,22 @@ pub fn is_useful(world: World<'_>, ui: &UiState, meant: Intent) -> bool {
         | Intent::ColumnsRight
         | Intent::ColumnsLeft
         | Intent::StepOut => true,
+    }
+}
+
+/// Whether the selected entry waits for a tick.
+fn may_acknowledge(world: World<'_>, ui: &UiState, current: bool) -> bool {
+    match selected(world, ui) {
+        Some(Item::Consequence(id)) => !world.state.acknowledged.contains(&id),
+        Some(Item::Check(_)) => current,
+        Some(Item::Ask(_) | Item::Row(_) | Item::Gate(..)) | None => false,
+    }
+}
+
+/// Whether a host in this state can be tried again.
+fn may_retry(status: &RowStatus) -> bool {
+    match status {
+        RowStatus::Stopped { .. } | RowStatus::InDoubt { .. } | RowStatus::Verifying { .. } => true,
+        RowStatus::Waiting | RowStatus::Running { .. } | RowStatus::Done { .. } => false,
     }
 }

@@ -54,7 +54,12 @@ pub fn task(index: u64, size: Size) -> MadeTask {
     let number = mixed(index);
     let job = number % size.jobs;
     let role = format!("team{:04}", mixed(job) % size.roles);
-    let environment = ["prod", "staging1", "devel", "test"][(job % 4) as usize];
+    let environment = match job % 4 {
+        0 => "prod",
+        1 => "staging1",
+        2 => "devel",
+        _ => "test",
+    };
     let name = format!("service{job:05}");
     let instance = (index / size.jobs) as i32;
     let tail = mixed(number);
@@ -67,7 +72,7 @@ pub fn task(index: u64, size: Size) -> MadeTask {
         number >> 16
     );
     // One in ten has ended.
-    let status = if number.is_multiple_of(10) { [3, 4, 5, 7][(tail % 4) as usize] } else { 2 };
+    let status = if number.is_multiple_of(10) { if tail % 4 == 3 { 7 } else { 3 + (tail % 4) as i32 } } else { 2 };
     let host = tail % size.hosts;
     MadeTask {
         id: format!("{role}-{environment}-{name}-{instance}-{uuid}"),

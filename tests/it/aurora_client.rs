@@ -561,11 +561,11 @@ fn every_recorded_exchange_comes_out_as_it_went() {
     for path in names {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         let Some(stem) = name.strip_suffix(".request") else { continue };
-        let (form, protocol) =
-            if stem.ends_with(".bin") { ("bin", Protocol::Binary) } else { ("json", Protocol::Json) };
+        let form = stem.rsplit('.').next().unwrap();
+        let protocol = if form == "bin" { Protocol::Binary } else { Protocol::Json };
         let (head, body) = aurora_codec::http(&std::fs::read(&path).unwrap());
         let response_path = path.with_file_name(format!("{stem}.response"));
-        if !stem.ends_with(form) || !head.starts_with("POST /api ") || !response_path.exists() {
+        if !["bin", "json"].contains(&form) || !head.starts_with("POST /api ") || !response_path.exists() {
             continue;
         }
         let decode = |body: &[u8]| {

@@ -43,7 +43,7 @@ async fn serve(config: ServerConfig, answer: Vec<u8>) -> (u16, Arc<tokio::sync::
             let mut request = vec![0; 64 * 1024];
             let mut count = 0;
             // Head and body of these small requests come together or right after each other.
-            while !String::from_utf8_lossy(&request[..count]).contains("]") {
+            while !String::from_utf8_lossy(&request[..count]).contains(']') {
                 match stream.read(&mut request[count..]).await {
                     Ok(0) | Err(_) => break,
                     Ok(more) => count += more,

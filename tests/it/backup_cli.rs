@@ -313,8 +313,8 @@ fn changed(state: &Snapshot, changes: &Changes) -> Snapshot {
     let mut state = state.clone();
     let tasks = &mut state.tasks.as_mut().unwrap().0;
     let mut new = Vec::new();
-    for at in 0..changes.add {
-        let mut task = tasks[at].clone();
+    for (at, task) in tasks.iter().enumerate().take(changes.add) {
+        let mut task = task.clone();
         task.assigned_task.task_id = format!("new-{at}");
         task.assigned_task.task.as_mut().unwrap().job = Some(JobKey::new("new", "prod", "job"));
         new.push(task);

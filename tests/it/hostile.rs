@@ -1,6 +1,6 @@
 //! Servers that mean harm, or are broken: each way of answering wrong, against each call. The error says what
 //! is wrong, nothing waits longer than its limit, and a server that never ends is not read to the end.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests, beside the tests themselves")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests, beside the tests themselves")]
 
 use std::{
     io::{Read, Write},

@@ -651,7 +651,7 @@ proptest! {
         // Each task is in the backup in some state or not, and at the master in some state or not.
         let statuses: Vec<Option<S>> =
             S::ALL.iter().copied().filter(|status| *status != S::Init).map(Some).chain([Some(S::Other(99)), None]).collect();
-        let named: Vec<(String, String, i32, Option<S>, Option<&str>)> = tasks
+        let named: Vec<_> = tasks
             .iter()
             .enumerate()
             .map(|(n, (job, instance, status, state))| {

@@ -1,4 +1,5 @@
 //! The walk over a snapshot: one element after another, none of them kept.
+#![expect(clippy::redundant_closure_for_method_calls, reason = "a method's path is not general over both lifetimes")]
 
 use super::look::Look;
 use super::skim::{Cursor, Skimmed, Stop};

@@ -83,8 +83,8 @@ impl Page {
             for ((cell, side), width) in row.iter().zip(sides).zip(&widths) {
                 let pad = " ".repeat(width.saturating_sub(cell.width()));
                 match side {
-                    Side::Left => line.push_str(&format!("  {cell}{pad}")),
-                    Side::Right => line.push_str(&format!("  {pad}{cell}")),
+                    Side::Left => line.extend(["  ", cell, &pad]),
+                    Side::Right => line.extend(["  ", &pad, cell]),
                 }
             }
             self.0.push_str(cut(&line, WIDTH).trim_end());

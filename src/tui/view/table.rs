@@ -1,5 +1,7 @@
 //! The table that is open: drawn from the place that is seen on, never the rows that are not.
 
+use std::fmt::Write as _;
+
 use ratatui::{buffer::Buffer, layout::Rect};
 use unicode_width::UnicodeWidthStr;
 
@@ -98,21 +100,21 @@ fn title(scene: Scene<'_>, open: &TableUi, found: &Loaded) -> String {
         |column: usize| table.columns().get(column).map(|column| scene.theme.clean(&column.title)).unwrap_or_default();
     let mut title = format!(" {}: ", scene.theme.clean(name).replace('\n', " "));
     if browse.shown().len() < table.len() {
-        title.push_str(&format!("{} shown of ", count(browse.shown().len())));
+        let _ = write!(title, "{} shown of ", count(browse.shown().len()));
     }
     title.push_str(&count(table.len()));
     if browse.marked() > 0 {
-        title.push_str(&format!(", {} MARKED", count(browse.marked())));
+        let _ = write!(title, ", {} MARKED", count(browse.marked()));
         let hidden = browse.marked() - browse.marked_shown();
         if hidden > 0 {
-            title.push_str(&format!(" ({} not shown)", count(hidden)));
+            let _ = write!(title, " ({} not shown)", count(hidden));
         }
     }
     if let Some(column) = browse.group() {
-        title.push_str(&format!(", {} groups by {}", count(browse.groups().len()), heading(column)));
+        let _ = write!(title, ", {} groups by {}", count(browse.groups().len()), heading(column));
     } else if let Some((column, descending)) = browse.sort() {
         let order = if descending { ", last first" } else { "" };
-        title.push_str(&format!(", by {}{order}", heading(column)));
+        let _ = write!(title, ", by {}{order}", heading(column));
     }
     title.push(' ');
     title
