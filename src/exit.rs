@@ -37,11 +37,19 @@ pub enum Exit {
     Kills,
     /// What was asked cannot be known.
     NotKnown,
+    /// A replica's log is damaged, does not open, or does not vote.
+    NotSound,
+    /// The replicated log is to be initialized anew on all replicas.
+    Reinitialize,
+    /// One good copy of the replicated log is left.
+    Survivor,
+    /// All replicas but one or a few are good.
+    OneReplica,
 }
 
 impl Exit {
     /// Every code, in order.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 21] = [
         Self::Done,
         Self::Defect,
         Self::Usage,
@@ -59,6 +67,10 @@ impl Exit {
         Self::Differs,
         Self::Kills,
         Self::NotKnown,
+        Self::NotSound,
+        Self::Reinitialize,
+        Self::Survivor,
+        Self::OneReplica,
     ];
 
     /// The number.
@@ -81,6 +93,10 @@ impl Exit {
             Self::Differs => 14,
             Self::Kills => 15,
             Self::NotKnown => 16,
+            Self::NotSound => 17,
+            Self::Reinitialize => 18,
+            Self::Survivor => 19,
+            Self::OneReplica => 20,
         }
     }
 
@@ -100,10 +116,14 @@ impl Exit {
             Self::Abandoned => "the session was abandoned and what it changed was put back",
             Self::Left => "left before the end; the session can be resumed",
             Self::Unfit => "a backup can be read and must not be restored",
-            Self::Unreadable => "a backup cannot be read to its end: cut off, no backup, missing, no permission",
+            Self::Unreadable => "a backup or log cannot be read to its end: cut off, missing, no permission, none",
             Self::Differs => "what was compared differs",
             Self::Kills => "restoring the backup would kill running tasks",
-            Self::NotKnown => "what was asked cannot be known: who knows it does not answer",
+            Self::NotKnown => "what was asked cannot be known: what knows it does not answer or cannot be read",
+            Self::NotSound => "a replica's log is damaged, does not open, or does not vote",
+            Self::Reinitialize => "the replicated log is lost: initialize it anew on all replicas",
+            Self::Survivor => "one good copy of the replicated log is left: initialize nothing before it is copied",
+            Self::OneReplica => "a quorum of replicas is good: wipe only the one that is not",
         }
     }
 

@@ -9,6 +9,7 @@ use super::{
     drill::{self, Walk},
     files::{self, PlanAs, SchemaOf},
     headless::{self, Asked},
+    log::{self, LogCommand},
     practice::{self, ClusterArgs, PracticeCommand},
     sessions::{self, SessionsError},
     start,
@@ -122,6 +123,13 @@ enum Command {
         /// What to do.
         #[command(subcommand)]
         command: BackupCommand,
+    },
+    /// Look at replicas of the replicated log and at schedulers' logs, without changing a byte of them.
+    #[command(after_help = log::after_help())]
+    Log {
+        /// What to do.
+        #[command(subcommand)]
+        command: LogCommand,
     },
     /// Check runbooks: their shape, their names, their safety.
     Lint {
@@ -269,6 +277,7 @@ fn dispatch(command: Option<Command>) -> anyhow::Result<u8> {
             Exit::Done
         }
         Some(Command::Backup { command }) => backup::run(command)?,
+        Some(Command::Log { command }) => log::run(command)?,
         Some(Command::Lint { files: names }) => {
             let (text, exit) = files::lint(&names)?;
             print(&text)?;

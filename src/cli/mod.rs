@@ -6,6 +6,8 @@ mod cluster;
 mod drill;
 mod files;
 mod headless;
+mod log;
+mod page;
 mod place;
 pub mod practice;
 mod session;

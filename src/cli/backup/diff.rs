@@ -2,14 +2,11 @@
 
 use std::io::Read;
 
-use super::{
-    open,
-    page::{Page, Side},
-    verdict,
-};
+use super::{open, verdict};
 use crate::{
     backups::{BackupDiff, BackupReport, Before, DiffError, ItemKind, JobChange, OneSided, Verdict, diff, words},
     cli::args::{EndsWith, print},
+    cli::page::{Page, Side},
     exit::Exit,
 };
 

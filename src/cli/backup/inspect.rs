@@ -2,15 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    open,
-    page::{Page, Side},
-    verdict,
-};
+use super::{open, verdict};
 use crate::{
     aurora::snapshot::{BackupCounts, JobCount},
     backups::{BackupReport, Verdict, words},
-    cli::args::print,
+    cli::{
+        args::print,
+        page::{Page, Side},
+    },
     exit::Exit,
 };
 

@@ -4,17 +4,14 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 
-use super::{
-    open,
-    page::{Page, Side, cut_front},
-    verdict,
-};
+use super::{open, verdict};
 use crate::{
     actions::{backup_paths_in, backup_report_of},
     aurora::snapshot::{BACKUP_NAME_PREFIX, BACKUP_TEMP_PREFIX},
     backups::{BackupList, Code, FileCode, ListedBackup, NotListedPlace, Verdict, file_name, words},
     cli::{
         args::{EndsWith, print},
+        page::{Page, Side, cut_front},
         place::{self, ClusterRef},
     },
     exit::Exit,

@@ -10,7 +10,6 @@ mod inspect;
 mod list;
 mod live;
 mod open;
-mod page;
 mod verdict;
 mod verify;
 

@@ -1,9 +1,8 @@
 //! The verdict on a file: in words, and as an exit code.
 
-use super::page::Page;
 use crate::{
     backups::{BackupReport, Code, Said, Verdict, words},
-    cli::args::EndsWith,
+    cli::{args::EndsWith, page::Page},
     exit::Exit,
 };
 

@@ -1,9 +1,9 @@
 //! `backup verify`: the verdict on a file in a few lines.
 
-use super::{open, page::Page, verdict};
+use super::{open, verdict};
 use crate::{
     backups::{BackupReport, words},
-    cli::args::print,
+    cli::{args::print, page::Page},
     exit::Exit,
 };
 

@@ -1,0 +1,36 @@
+//! The subcommands of `log`.
+
+use clap::Subcommand;
+
+use super::inspect::{self, InspectArgs};
+use crate::exit::Exit;
+
+/// What is done with logs.
+#[derive(Debug, Subcommand)]
+pub enum LogCommand {
+    /// Say what a replica would make of its directory, and what it would not say; several are compared and judged.
+    Inspect(InspectArgs),
+}
+
+/// Below the help of `log`.
+pub fn after_help() -> String {
+    let codes = [
+        (Exit::Done, "sound; several replicas: healthy"),
+        (Exit::Usage, Exit::Usage.meaning()),
+        (Exit::Unreadable, "it cannot be read: no directory, no permission"),
+        (Exit::NotKnown, "several replicas: not enough can be read to tell"),
+        (Exit::NotSound, Exit::NotSound.meaning()),
+        (Exit::Reinitialize, Exit::Reinitialize.meaning()),
+        (Exit::Survivor, "several replicas: one good copy is left; initialize nothing before it is copied"),
+        (Exit::OneReplica, Exit::OneReplica.meaning()),
+    ];
+    let lines = codes.map(|(exit, meaning)| format!("  {:>2}  {meaning}\n", exit.code()));
+    format!("Exit codes:\n{}", lines.concat())
+}
+
+/// Does it.
+pub fn run(command: LogCommand) -> anyhow::Result<Exit> {
+    match command {
+        LogCommand::Inspect(args) => inspect::inspect(&args),
+    }
+}
