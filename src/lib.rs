@@ -57,6 +57,7 @@
 //! | [`mesos`] | what the Mesos master knows | no |
 //! | [`impact`] | what restoring a backup would do to what runs | no |
 //! | [`replog`] | LevelDB and Mesos's log records, read-only; the verdict | no |
+//! | [`forensics`] | a replica's directory for that reader, opened for reading only, and what stands around it | disk |
 //! | [`logscan`] | scheduler and Mesos log lines: counts, elections | no |
 //! | [`practice`] | the practice cluster: schedulers, master, damage | yes |
 //! | [`table`] | rows that are looked through: filter, sort, groups, marks; their form on disk | no |
@@ -85,6 +86,7 @@ pub mod backups;
 pub mod cli;
 pub mod engine;
 pub mod exit;
+pub mod forensics;
 pub mod headless;
 pub mod hosts;
 pub mod impact;

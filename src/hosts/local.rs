@@ -16,10 +16,7 @@ use tokio::{
 use super::{
     Answer, Attributes, Entry, Host, HostError, Output, Proc, Ran, Run, Stat, Stop, Written, child, disk, processes,
 };
-use crate::{
-    replog::{FileEntry, Source, SourceError},
-    runbook::model::HostName,
-};
+use crate::{forensics::Disk, replog::Source, runbook::model::HostName};
 
 /// This machine, under the name that the inventory gives it.
 #[derive(Debug)]
@@ -173,63 +170,6 @@ impl Host for LocalHost {
     }
 
     fn log_source(&self, path: &str) -> Box<dyn Source + Send> {
-        Box::new(Directory { shown: path.to_owned(), path: PathBuf::from(path) })
-    }
-}
-
-/// Names in a replica's directory; one holds a few dozen tables.
-const LOG_NAMES_MAX: usize = 100_000;
-
-/// A replica's directory on this machine, opened for reading only and never locked.
-#[derive(Debug)]
-struct Directory {
-    shown: String,
-    path: PathBuf,
-}
-
-impl Directory {
-    fn file(&self, name: &str) -> Result<PathBuf, SourceError> {
-        let bare = !name.is_empty() && !name.contains('/') && name != "." && name != "..";
-        if bare { Ok(self.path.join(name)) } else { Err(SourceError::NotFound) }
-    }
-}
-
-fn source_error(error: HostError) -> SourceError {
-    match error {
-        HostError::NotFound(_) => SourceError::NotFound,
-        HostError::Denied { .. } => SourceError::Denied,
-        HostError::TooLarge { len, limit, .. } => SourceError::TooLarge { len, limit },
-        other => SourceError::Io(other.to_string()),
-    }
-}
-
-impl Source for Directory {
-    fn path(&self) -> &str {
-        &self.shown
-    }
-
-    fn list(&self) -> Result<Vec<FileEntry>, SourceError> {
-        let found =
-            std::fs::metadata(&self.path).map_err(|error| source_error(disk::io_error("read", &self.path, &error)))?;
-        if !found.is_dir() {
-            return Err(SourceError::NotADirectory);
-        }
-        let names = disk::list(&self.path, LOG_NAMES_MAX).map_err(source_error)?;
-        Ok(names.into_iter().map(|entry| FileEntry { name: entry.name, len: entry.stat.len }).collect())
-    }
-
-    fn read(&self, name: &str, limit: u64) -> Result<Vec<u8>, SourceError> {
-        disk::read_file(&self.file(name)?, limit).map_err(source_error)
-    }
-
-    fn read_at(&self, name: &str, offset: u64, len: u64) -> Result<Vec<u8>, SourceError> {
-        use std::io::{Read as _, Seek as _, SeekFrom};
-        let path = self.file(name)?;
-        let mut file = disk::open(&path).map_err(source_error)?;
-        let failed = |error: std::io::Error| source_error(disk::io_error("read", &path, &error));
-        file.seek(SeekFrom::Start(offset)).map_err(failed)?;
-        let mut bytes = Vec::new();
-        file.take(len).read_to_end(&mut bytes).map_err(failed)?;
-        Ok(bytes)
+        Box::new(Disk::new(Path::new(path)))
     }
 }

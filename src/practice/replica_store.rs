@@ -12,9 +12,10 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::FlockOperation;
 
+pub use crate::forensics::Disk as Directory;
 use crate::replog::{
-    Action, ActionKind, Changes, FileEntry, METADATA_KEY, Record, Source, SourceError, Status, Values, Writer, decode,
-    encode_action, encode_metadata, initialized_files, inspect, key_of,
+    Action, ActionKind, Changes, METADATA_KEY, Record, Status, Values, Writer, decode, encode_action, encode_metadata,
+    initialized_files, inspect, key_of,
 };
 
 /// Why a practice log cannot be used.
@@ -54,58 +55,6 @@ pub struct Restored {
     pub holes: u64,
     /// Positions written or promised, not learned.
     pub unlearned: u64,
-}
-
-/// A directory on this machine as a [`Source`].
-#[derive(Debug, Clone)]
-pub struct Directory {
-    path: PathBuf,
-    shown: String,
-}
-
-impl Directory {
-    /// The directory at a path, there or not.
-    pub fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), shown: path.display().to_string() }
-    }
-}
-
-fn source_error(error: &io::Error) -> SourceError {
-    match error.kind() {
-        io::ErrorKind::NotFound => SourceError::NotFound,
-        io::ErrorKind::PermissionDenied => SourceError::Denied,
-        io::ErrorKind::NotADirectory => SourceError::NotADirectory,
-        _ => SourceError::Io(error.to_string()),
-    }
-}
-
-impl Source for Directory {
-    fn path(&self) -> &str {
-        &self.shown
-    }
-
-    fn list(&self) -> Result<Vec<FileEntry>, SourceError> {
-        let mut files = Vec::new();
-        for entry in fs::read_dir(&self.path).map_err(|error| source_error(&error))? {
-            let entry = entry.map_err(|error| source_error(&error))?;
-            let len = entry.metadata().map_or(0, |meta| meta.len());
-            files.push(FileEntry { name: entry.file_name().to_string_lossy().into_owned(), len });
-        }
-        files.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(files)
-    }
-
-    fn read(&self, name: &str, limit: u64) -> Result<Vec<u8>, SourceError> {
-        let path = self.path.join(name);
-        let meta = fs::metadata(&path).map_err(|error| source_error(&error))?;
-        if !meta.is_file() {
-            return Err(SourceError::NotAFile);
-        }
-        if meta.len() > limit {
-            return Err(SourceError::TooLarge { len: meta.len(), limit });
-        }
-        fs::read(&path).map_err(|error| source_error(&error))
-    }
 }
 
 /// A practice replica's open log.

@@ -68,6 +68,8 @@ pub struct Salvage {
 pub struct ActionAt {
     /// The action without its bytes.
     pub action: Action,
+    /// Digest of an APPEND's bytes, 0 for other actions; equal bytes have equal digests on every machine.
+    pub digest: u64,
     stored: Stored,
     bytes: Option<std::ops::Range<usize>>,
 }
@@ -248,7 +250,7 @@ fn restore(db: &Db, view: &mut MesosView, findings: &mut Findings) -> Vec<Action
                     });
                 }
                 end = end.max(action.position);
-                let at = ActionAt { action: action.clone(), stored: stored.clone(), bytes: bytes.clone() };
+                let at = ActionAt { action: action.clone(), digest: 0, stored: stored.clone(), bytes: bytes.clone() };
                 actions.insert(action.position, at);
             }
         }

@@ -6,6 +6,7 @@
 //! answers. It survives any bytes: nothing panics, every length is checked before it is allocated, every list has a
 //! bound. What is deliberately absent: opening files, taking locks, changing anything.
 
+mod compare;
 pub mod content;
 mod finding;
 mod inspect;
@@ -14,15 +15,18 @@ mod positions;
 mod record;
 mod rewrite;
 mod source;
+mod surroundings;
 pub mod verdict;
 
+pub use compare::{Compared, Comparison, Difference, Group, Member, Restart, compare};
 pub use finding::{Finding, MAX_FINDINGS, MAX_SPANS, Severity};
 pub use inspect::{ActionAt, Inspection, MesosView, Salvage, Summary, inspect, inspect_as};
 pub use leveldb::{Profile, crc_masked};
-pub use positions::{Span, count, describe, spans_of, subtract};
+pub use positions::{Span, count, describe, spans_of, subtract, union};
 pub use record::{
     Action, ActionKind, BadRecord, Key, METADATA_KEY, Record, Status, decode, encode_action, encode_metadata, key,
     key_of,
 };
 pub use rewrite::{Changes, Values, Writer, initialized_files};
 pub use source::{FileEntry, Files, Source, SourceError};
+pub use surroundings::{FileFacts, FileSort, Lock, Surroundings};

@@ -62,6 +62,20 @@ pub fn subtract(whole: Span, taken: &[Span]) -> Vec<Span> {
     left
 }
 
+/// Spans in any order, joined and ascending.
+pub fn union(spans: impl Iterator<Item = Span>) -> Vec<Span> {
+    let mut sorted: Vec<Span> = spans.filter(|span| span.first <= span.last).collect();
+    sorted.sort_unstable();
+    let mut joined: Vec<Span> = Vec::new();
+    for span in sorted {
+        match joined.last_mut() {
+            Some(held) if span.first <= held.last.saturating_add(1) => held.last = held.last.max(span.last),
+            _ => joined.push(span),
+        }
+    }
+    joined
+}
+
 /// How many positions the spans hold together, saturating.
 pub fn count(spans: &[Span]) -> u64 {
     spans.iter().fold(0, |sum: u64, span| sum.saturating_add(span.count()))

@@ -16,6 +16,9 @@ pub struct FileEntry {
     pub name: String,
     /// Length in bytes when it was listed.
     pub len: u64,
+    /// Changes when the file is written or replaced; the same number where a source cannot tell.
+    #[serde(default)]
+    pub stamp: u64,
 }
 
 /// Why a directory or a file could not be read.
@@ -56,14 +59,13 @@ pub trait Source {
     fn path(&self) -> &str;
     /// All names in the directory. An absent directory is [`SourceError::NotFound`].
     fn list(&self) -> Result<Vec<FileEntry>, SourceError>;
+    /// `len` bytes of a file from `offset`; fewer where the file ends earlier. Never allocates more than the file has.
+    fn read_at(&self, name: &str, offset: u64, len: u64) -> Result<Vec<u8>, SourceError>;
     /// A whole file of at most `limit` bytes.
-    fn read(&self, name: &str, limit: u64) -> Result<Vec<u8>, SourceError>;
-    /// `len` bytes of a file from `offset`; fewer where the file ends earlier. Sources that can seek should.
-    fn read_at(&self, name: &str, offset: u64, len: u64) -> Result<Vec<u8>, SourceError> {
-        let whole = self.read(name, u64::MAX)?;
-        let start = usize::try_from(offset).unwrap_or(usize::MAX).min(whole.len());
-        let end = start.saturating_add(usize::try_from(len).unwrap_or(usize::MAX)).min(whole.len());
-        Ok(whole.get(start..end).unwrap_or_default().to_vec())
+    fn read(&self, name: &str, limit: u64) -> Result<Vec<u8>, SourceError> {
+        let bytes = self.read_at(name, 0, limit.saturating_add(1))?;
+        let len = bytes.len() as u64;
+        if len > limit { Err(SourceError::TooLarge { len, limit }) } else { Ok(bytes) }
     }
 }
 
@@ -106,16 +108,11 @@ impl Source for Files {
         if self.missing {
             return Err(SourceError::NotFound);
         }
-        Ok(self.by_name.iter().map(|(name, bytes)| FileEntry { name: name.clone(), len: bytes.len() as u64 }).collect())
-    }
-
-    fn read(&self, name: &str, limit: u64) -> Result<Vec<u8>, SourceError> {
-        let bytes = self.by_name.get(name).ok_or(SourceError::NotFound)?;
-        let len = bytes.len() as u64;
-        if len > limit {
-            return Err(SourceError::TooLarge { len, limit });
-        }
-        Ok(bytes.clone())
+        Ok(self
+            .by_name
+            .iter()
+            .map(|(name, bytes)| FileEntry { name: name.clone(), len: bytes.len() as u64, stamp: 0 })
+            .collect())
     }
 
     fn read_at(&self, name: &str, offset: u64, len: u64) -> Result<Vec<u8>, SourceError> {

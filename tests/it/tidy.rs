@@ -15,6 +15,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("session", &["inventory", "runbook"]),
     // Entries of the log are Aurora's; who led when is part of the verdict.
     ("replog", &["aurora"]),
+    // The disk under the reader of logs.
+    ("forensics", &["replog"]),
     ("logscan", &["replog"]),
     ("mesos", &["aurora"]),
     ("impact", &["aurora", "mesos"]),
@@ -27,13 +29,14 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("journal", &["runbook", "session"]),
     ("report", &["impact", "journal", "runbook", "session"]),
     // The edge of the world. Of the engine it knows the shape of a line of output, and nothing else.
-    ("hosts", &["engine", "inventory", "replog", "runbook"]),
+    ("hosts", &["engine", "forensics", "inventory", "replog", "runbook"]),
     (
         "actions",
         &[
             "aurora",
             "backups",
             "engine",
+            "forensics",
             "hosts",
             "impact",
             "inventory",
@@ -46,7 +49,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         ],
     ),
     ("engine", &["actions", "hosts", "inventory", "journal", "runbook", "session"]),
-    ("practice", &["aurora", "exit", "inventory", "logscan", "replog", "runbook"]),
+    ("practice", &["aurora", "exit", "forensics", "inventory", "logscan", "replog", "runbook"]),
     // Views: they read what the engine publishes and send commands. None of them touches a journal.
     ("tui", &["engine", "inventory", "report", "runbook", "session", "table"]),
     ("line", &["engine", "inventory", "runbook", "session"]),
@@ -60,6 +63,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "backups",
             "engine",
             "exit",
+            "forensics",
             "headless",
             "hosts",
             "impact",
