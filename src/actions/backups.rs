@@ -36,7 +36,7 @@ const PIECE_BYTES: usize = 256 << 10;
 const PIECES_WAITING: usize = 4;
 
 /// A file of a host as the decoders read it: pieces come from the host as they are asked for, so that memory does not grow with the file.
-struct Pieces {
+pub(super) struct Pieces {
     from: mpsc::Receiver<io::Result<Vec<u8>>>,
     piece: Vec<u8>,
     at: usize,
@@ -61,7 +61,7 @@ impl Read for Pieces {
 }
 
 /// Reads a file of a host through a decoder that runs beside it.
-async fn through<T: Send + 'static>(
+pub(super) async fn through<T: Send + 'static>(
     host: &dyn Host,
     path: &str,
     decode: impl FnOnce(Pieces) -> T + Send + 'static,
@@ -102,12 +102,17 @@ impl<R: Read> Read for Hashing<R> {
     }
 }
 
-/// Reads a backup in one pass for what it holds and for its digest, which is none if the end was not reached.
-pub fn read_and_digest(from: impl Read) -> (BackupSummary, Option<String>) {
+/// Reads in one pass for what `read` makes of it and for the digest, which is none if the end was not reached.
+pub(super) fn digested<R: Read, T>(from: R, read: impl FnOnce(&mut dyn Read) -> T) -> (T, Option<String>) {
     let mut hashing = Hashing { inner: from, sha256: Sha256::new(), ended: false };
-    let summary = read_backup_from(&mut hashing);
+    let made = read(&mut hashing);
     let digest = hashing.ended.then(|| hex(&hashing.sha256.finalize()));
-    (summary, digest)
+    (made, digest)
+}
+
+/// Reads a backup for what it holds and for its digest.
+pub fn read_and_digest(from: impl Read) -> (BackupSummary, Option<String>) {
+    digested(from, |reader| read_backup_from(reader))
 }
 
 /// What is known of a backup on a host.

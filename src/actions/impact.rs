@@ -7,21 +7,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
-use sha2::{Digest as _, Sha256};
 
 use super::{
+    backups::{digested, through},
     master,
     scene::{Scene, finding, seen},
     scheduler,
 };
 use crate::{
-    aurora::{brief::TaskBrief, snapshot::BACKUP_BYTES_MAX, types::ScheduledTask},
+    aurora::{brief::TaskBrief, types::ScheduledTask},
     hosts::clean,
     impact::{
         BackupSide, CsvOf, Impact as Impacted, LiveSide, Outcome as Happened, Prediction, TaskTable, Verdict, assess,
         outcome, predict,
     },
-    mesos::state::MasterState,
     runbook::{
         kind::{Backups, Impact, Outcome},
         model::Register,
@@ -53,14 +52,8 @@ pub(super) async fn look(scene: &Scene<'_>, impact: &Impact) -> Report {
 
 /// What the master says at this moment; silent with a reason where it says nothing.
 pub(super) async fn live(scene: &Scene<'_>, url: &str) -> LiveSide {
-    let mut live = match master::page(scene, url).await {
-        Ok(bytes) => {
-            let read = tokio::task::spawn_blocking(move || MasterState::from_slice(&bytes)).await;
-            match read.map_err(|error| error.to_string()).and_then(|state| state.map_err(|error| error.to_string())) {
-                Ok(state) => LiveSide::of_master(state),
-                Err(why) => LiveSide::silent(why),
-            }
-        }
+    let mut live = match master::state(scene, url).await {
+        Ok(state) => LiveSide::of_master(state),
         Err(why) => LiveSide::silent(why),
     };
     live.at_ms = Some(jiff::Timestamp::now().as_millisecond());
@@ -69,17 +62,16 @@ pub(super) async fn live(scene: &Scene<'_>, url: &str) -> LiveSide {
 
 /// The backup on the scene's host, with the digest that it must have.
 async fn backup(scene: &Scene<'_>, path: &str, sha256: Option<&str>) -> Result<BackupSide, String> {
-    let bytes = scene.host.read_file(path, BACKUP_BYTES_MAX).await.map_err(|error| error.to_string())?;
-    let read = tokio::task::spawn_blocking(move || {
-        (crate::hosts::hex(&Sha256::digest(&bytes)), BackupSide::from_bytes(&bytes))
-    });
-    let (found, side) = read.await.map_err(|error| format!("could not read {path}: {error}"))?;
-    if let Some(wanted) = sha256
-        && !found.eq_ignore_ascii_case(wanted)
-    {
-        return Err(format!("the SHA-256 of {path} is {found}, not {wanted}"));
+    let read = through(&*scene.host, path, |pieces| digested(pieces, |reader| BackupSide::read(reader)));
+    let (side, found) = read.await.map_err(|error| error.to_string())?;
+    let side = side.map_err(|error| format!("{path}: {error}"))?;
+    let found = found.ok_or_else(|| format!("{path} was not read to its end"))?;
+    match sha256 {
+        Some(wanted) if !found.eq_ignore_ascii_case(wanted) => {
+            Err(format!("the SHA-256 of {path} is {found}, not {wanted}"))
+        }
+        _ => Ok(side),
     }
-    side.map_err(|error| format!("{path}: {error}"))
 }
 
 /// The same backup with the tasks that are staged: some may have been taken out.

@@ -5,24 +5,22 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use serde_json::{Map, Value, json};
 
-use super::{
-    scene::{Scene, finding, seen},
-    web::Client,
-};
+use super::scene::{Scene, finding, seen};
 use crate::{
     hosts::clean,
-    mesos::state::{Framework, MasterState, Standing},
+    mesos::{
+        client::{MasterOptions, fetch_state},
+        state::{Framework, MasterState, Standing},
+    },
     runbook::{kind::Master, model::Register},
     session::Report,
 };
 
-/// Bytes of a state that are read: a cluster of 100,000 tasks has about 100 MB.
-const STATE_BYTES_MAX: usize = 1 << 30;
 /// Lost tasks that are listed in words.
 const SHOWN: usize = 20;
 /// Ids that become outputs; all of them are in the evidence file.
@@ -32,54 +30,22 @@ pub(super) async fn look(scene: &Scene<'_>, master: &Master) -> Report {
     seen(look_or(scene, master).await)
 }
 
-/// The state of the master at this base URL, within this time; why not, in words.
+/// The state of the master at this base URL, or of the one that it says leads; why there is none, in words.
 pub async fn master_state(base: &str, within: Duration) -> Result<MasterState, String> {
-    let bytes = fetch(&Client::new(), base, within).await?;
-    MasterState::from_slice(&bytes).map_err(|error| error.to_string())
-}
-
-/// The bytes of the master's state.
-pub(super) async fn page(scene: &Scene<'_>, base: &str) -> Result<Vec<u8>, String> {
-    fetch(&scene.world.http, base, scene.left().mul_f32(0.9)).await
-}
-
-/// One redirect is followed, to the leading master that another names: since 1.0 only that one answers.
-async fn fetch(client: &Client, base: &str, within: Duration) -> Result<Vec<u8>, String> {
-    let until = Instant::now() + within;
-    let base = base.trim_end_matches('/');
-    let mut last = String::new();
-    // Releases before 0.25 know only `/master/state.json`, later ones `/state`.
-    for path in ["/state", "/master/state.json"] {
-        let mut at = format!("{base}{path}");
-        for _ in 0..2 {
-            let left = until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
-            let page = client.get(&at, left, STATE_BYTES_MAX).await;
-            let page = page.map_err(|no_page| format!("{at}: {}", no_page.why()))?;
-            let to = page.location.map(|to| clean::line(to.as_bytes()));
-            match (page.status, to) {
-                (200, _) if page.cut => {
-                    return Err(format!("the answer of {at} is longer than {STATE_BYTES_MAX} bytes"));
-                }
-                (200, _) => return Ok(page.body),
-                (307, Some(to)) if to.ends_with("/state") => {
-                    last = format!("{at} redirects to {to}, which does not answer with a state");
-                    // Masters leave the scheme out.
-                    at = if to.starts_with("//") { format!("http:{to}") } else { to };
-                }
-                (status, to) => {
-                    let to = to.map(|to| format!(" to {to}")).unwrap_or_default();
-                    last = format!("{at} answered with status {status}{to}");
-                    break;
-                }
-            }
-        }
+    let options = MasterOptions { read_timeout: within, total_timeout: within, ..MasterOptions::default() };
+    match fetch_state(base, &options).await {
+        Ok(fetched) => Ok(fetched.state),
+        Err(error) => Err(error.to_string()),
     }
-    Err(last)
+}
+
+/// The same in the time that a look has left.
+pub(super) async fn state(scene: &Scene<'_>, base: &str) -> Result<MasterState, String> {
+    master_state(base, scene.left().mul_f32(0.9)).await
 }
 
 async fn look_or(scene: &Scene<'_>, master: &Master) -> Result<Report, String> {
-    let bytes = page(scene, master.url.as_str()).await?;
-    let state = MasterState::from_slice(&bytes).map_err(|error| error.to_string())?;
+    let state = state(scene, master.url.as_str()).await?;
     let meant = |framework: &&Framework| match &master.framework_id {
         Some(id) => framework.id == id.as_str() && framework.standing != Standing::Removed,
         None => framework.is_aurora() && framework.standing != Standing::Removed,

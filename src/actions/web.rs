@@ -74,12 +74,6 @@ impl Client {
         Self { inner: built.map_err(|error| format!("cannot set up HTTP: {}", causes(&error))) }
     }
 
-    /// A GET without headers.
-    pub async fn get(&self, url: &str, within: Duration, limit: usize) -> Result<Page, NoPage> {
-        let headers = BTreeMap::new();
-        self.send(Ask { method: Method::GET, url, headers: &headers, body: None, within, limit }).await
-    }
-
     pub async fn send(&self, ask: Ask<'_>) -> Result<Page, NoPage> {
         let client = self.inner.as_ref().map_err(|why| NoPage::NotSent(why.clone()))?;
         if !ask.url.starts_with("http://") {

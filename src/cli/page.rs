@@ -87,7 +87,7 @@ impl Page {
                     Side::Right => line.extend(["  ", &pad, cell]),
                 }
             }
-            self.0.push_str(cut(&line, WIDTH).trim_end());
+            self.0.push_str(cut(line.trim_end(), WIDTH).trim_end());
             self.0.push('\n');
         }
     }

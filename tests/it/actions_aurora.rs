@@ -317,7 +317,8 @@ async fn the_master_tells_what_runs_and_what_was_lost() {
     let state = |active: bool, ids: &[&str]| {
         let tasks: Vec<Value> =
             ids.iter().map(|id| json!({ "id": id, "name": "www/prod/web", "state": "TASK_RUNNING" })).collect();
-        json!({ "frameworks": [{ "id": "f1", "name": "Aurora", "active": active, "tasks": tasks }] }).to_string()
+        let framework = json!({ "id": "f1", "name": "Aurora", "active": active, "tasks": tasks });
+        json!({ "version": "1.4.1", "frameworks": [framework] }).to_string()
     };
     let master = |rest: Value| {
         let mut members = json!({ "url": url });

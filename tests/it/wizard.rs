@@ -19,6 +19,8 @@ const WAIT: Duration = Duration::from_secs(90);
 const WALK: Duration = Duration::from_mins(5);
 /// Between looks at the screen; longer than what the wizard takes for a key that is held down.
 const LOOK: Duration = Duration::from_millis(200);
+/// Until a typed phrase stands on the screen.
+const PHRASE: Duration = Duration::from_secs(2);
 
 struct Home(tempfile::TempDir);
 
@@ -151,8 +153,15 @@ impl Terminal {
             assert!(Instant::now() < end, "the walk does not end; on the screen stands\n{text}");
             let phrase = text.lines().find_map(|line| line.split_once("type to confirm: "));
             if let Some((_, phrase)) = phrase {
-                let phrase = phrase.trim().to_owned();
-                self.press(&phrase);
+                // Keys that come before the dialog is drawn are refused: what was typed is cleared, and confirmed once it stands there.
+                let typed = format!("> {}", phrase.trim());
+                self.press("\u{15}");
+                self.press(phrase.trim());
+                let late = Instant::now() + PHRASE;
+                while Instant::now() < late && !self.text().lines().any(|line| line.trim_matches([' ', '│']) == typed)
+                {
+                    std::thread::sleep(LOOK);
+                }
                 self.press("\r");
             } else if text.contains("checklist items are not ticked") {
                 // The first item is the selected one.

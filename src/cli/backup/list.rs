@@ -8,14 +8,14 @@ use super::{open, verdict};
 use crate::{
     actions::{backup_paths_in, backup_report_of},
     aurora::snapshot::{BACKUP_NAME_PREFIX, BACKUP_TEMP_PREFIX},
-    backups::{BackupList, Code, FileCode, ListedBackup, NotListedPlace, Verdict, file_name, words},
+    backups::{BackupList, Code, FileCode, ListedBackup, NamedBackup, NotListedPlace, Verdict, file_name, words},
     cli::{
         args::{EndsWith, print},
         page::{Page, Side, cut_front},
         place::{self, ClusterRef},
     },
     exit::Exit,
-    hosts::{Host, Hosts},
+    hosts::{Host, Hosts, clean},
     inventory::Inventory,
 };
 
@@ -44,6 +44,7 @@ pub(super) struct Asked<'a> {
 #[derive(Debug, Default)]
 struct Found {
     backups: Vec<ListedBackup>,
+    named: Vec<NamedBackup>,
     unread: Vec<NotListedPlace>,
     others: u64,
     left_out: u64,
@@ -66,13 +67,14 @@ pub(super) fn list(asked: &Asked<'_>) -> anyhow::Result<Exit> {
     }
     let interval_ms = u64::try_from(asked.interval.as_millis()).unwrap_or(u64::MAX);
     let left_out = found.left_out;
-    let list = BackupList::of(found.backups, found.unread, found.others, open::now_ms(), interval_ms);
+    let mut list = BackupList::of(found.backups, found.unread, found.others, open::now_ms(), interval_ms);
+    list.named = found.named;
     if asked.json {
         print(&format!("{}\n", serde_json::to_string_pretty(&list)?))?;
     } else {
         print(&text(&list, left_out))?;
     }
-    Ok(if !list.unread.is_empty() {
+    Ok(if !list.unread.is_empty() || !list.named.is_empty() {
         Exit::Unreadable
     } else if list.has_fit() {
         Exit::Done
@@ -120,20 +122,33 @@ fn of_place(found: &mut Found, place: &str) {
 }
 
 fn of_cluster(found: &mut Found, name: &str) -> anyhow::Result<()> {
-    match place::cluster(name)? {
-        ClusterRef::Inventory { inventory, .. } => {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting")?;
-            runtime.block_on(of_hosts(found, &inventory))
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting")?;
+    let cluster = place::cluster(name)?;
+    runtime.block_on(async {
+        match &cluster {
+            ClusterRef::Inventory { inventory, .. } => of_hosts(found, inventory).await,
+            ClusterRef::Clusters { .. } => of_leader(found, &cluster).await,
         }
-        ClusterRef::Clusters { file, .. } => {
-            let why = format!(
-                "{name} is known only from {file}, which says how its schedulers are reached, not where their backups lie; run this on \
-                 each scheduler's host with the directory of -backup_dir, or write an inventory with a {DIR_VAR} for each host \
-                 (`firstlight schema inventory`)"
-            );
-            Err(EndsWith { exit: Exit::BadInput, why }.into())
-        }
+    })
+}
+
+/// Names from the scheduler that leads: `clusters.json` says how schedulers are reached, not where their backups lie.
+async fn of_leader(found: &mut Found, cluster: &ClusterRef) -> anyhow::Result<()> {
+    let (client, _) = cluster.leader().await?;
+    let answer = client.list_backups().await?;
+    if let Some(other) = answer.cluster_name.filter(|other| other != cluster.name()) {
+        let why = format!(
+            "the scheduler at {} belongs to cluster {other:?}, not to {}: its backups are another cluster's",
+            client.base_url(),
+            cluster.name()
+        );
+        return Err(EndsWith { exit: Exit::Differs, why: clean::line(why.as_bytes()) }.into());
     }
+    let (names, others): (Vec<String>, Vec<String>) =
+        answer.value.into_iter().partition(|name| name.starts_with(BACKUP_NAME_PREFIX));
+    found.others += others.len() as u64;
+    found.named = NamedBackup::all(client.base_url(), names);
+    Ok(())
 }
 
 async fn of_hosts(found: &mut Found, inventory: &Inventory) -> anyhow::Result<()> {
@@ -201,7 +216,9 @@ fn text(list: &BackupList, left_out: u64) -> String {
         table.push(row(backup, directories.get(&directory(backup)).copied().unwrap_or_default()));
     }
     if list.backups.is_empty() {
-        page.line("no backups");
+        if list.named.is_empty() {
+            page.line("no backups");
+        }
     } else {
         let sides = [Side::Right, Side::Right, Side::Right, Side::Right, Side::Left, Side::Right, Side::Left];
         page.table(&sides, &table);
@@ -229,7 +246,11 @@ fn notes(page: &mut Page, list: &BackupList, left_out: u64) {
     named(page, list);
     let fit = list.backups.iter().filter(|backup| backup.fit).count();
     page.blank();
-    page.words("", &format!("{}, {fit} fit to be restored.", words::count(list.backups.len() as u64, "backup")));
+    let read = words::count(list.backups.len() as u64, "backup");
+    match (list.backups.len(), list.named.len()) {
+        (0, named @ 1..) => page.words("", &format!("{}, none of them read.", words::count(named as u64, "backup"))),
+        _ => page.words("", &format!("{read}, {fit} fit to be restored.")),
+    }
     for backup in list.backups.iter().filter(|backup| backup.verdict != Verdict::Fit) {
         let why = backup.problems.first().map(|said| format!("{}: {}", verdict::code(said.code), said.message));
         page.words("  ✗ ", &format!("{}: {}", file_name(&backup.path), why.unwrap_or_default()));
@@ -267,7 +288,10 @@ fn named(page: &mut Page, list: &BackupList) {
     for backup in &list.named {
         page.words("  ", &backup.name);
     }
-    page.words("", "What they hold is known once they are read on that host: firstlight backup list DIR");
+    page.words(
+        "",
+        "What they hold is known once they are read on that host: `firstlight backup list DIR` with its -backup_dir.",
+    );
 }
 
 /// Names that are not those of what is inside, and times that are still to come.

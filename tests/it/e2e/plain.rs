@@ -2,11 +2,14 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use firstlight::{exit::Exit, practice::Scenario};
+use firstlight::{
+    exit::Exit,
+    practice::{Scenario, zookeeper_installed},
+};
 
 use super::{
     cluster_checks::visit,
-    rig::{RUNBOOK, Rig, answers, answers_text},
+    rig::{RUNBOOK, Rig, SHORT, answers, answers_text, wait_for},
 };
 
 fn files(rig: &Rig) -> BTreeMap<PathBuf, Vec<u8>> {
@@ -60,6 +63,29 @@ fn events_are_lines_of_json() {
     let lines: Vec<serde_json::Value> = ran.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert!(lines.iter().any(|line| line.pointer("/event/acknowledged").is_some()), "{}", ran.out);
     assert!(lines.iter().all(|line| line.get("seq").is_some_and(serde_json::Value::is_u64)), "{}", ran.out);
+}
+
+/// The practice cluster leaves a `clusters.json`, which needs no inventory: with ZooKeeper the leader is looked up there.
+#[test]
+fn a_cluster_is_found_where_auroras_own_commands_find_it() {
+    let rig = Rig::up(Scenario::Healthy, 2);
+    let urls = rig.cluster().plan().schedulers.iter().map(|one| format!("http://127.0.0.1:{}/", one.http_port));
+    let urls: Vec<String> = urls.collect();
+    let (said, leader) = wait_for("a leader is advertised", SHORT, || {
+        let ran = rig.run(&["cluster", "practice"]);
+        let leader = urls.iter().find(|url| ran.out.contains(*url)).cloned()?;
+        (ran.code == Some(0)).then_some((ran.out, leader))
+    });
+    let way = if zookeeper_installed() { "in ZooKeeper at" } else { "names it" };
+    assert!(said.contains(way) && said.contains("answers as     practice"), "{said}");
+    let ran = rig.run(&["backup", "list", "--cluster", "practice", "--json"]).expect(13);
+    let list: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    let named = list["named"].as_array().unwrap();
+    assert!(!named.is_empty() && named.iter().all(|one| one["scheduler"] == *leader), "{}", ran.out);
+    assert!(named.iter().all(|one| one["name"].as_str().unwrap().starts_with("scheduler-backup-2")), "{}", ran.out);
+    // The name of an entry that is not the cluster's own: whoever answers is not taken for it.
+    rig.run(&["backup", "list", "--cluster", "practice-s1"]).expect(14);
+    rig.run(&["backup", "list", "--cluster", "practise"]).expect(3);
 }
 
 #[test]

@@ -178,6 +178,7 @@ impl Rig {
             .args(args)
             .env("XDG_STATE_HOME", &self.state)
             .env("XDG_CONFIG_HOME", self.path("config"))
+            .env("AURORA_CONFIG_ROOT", self.path("cluster"))
             .env("USER", "tester")
             .stdin(Stdio::null())
             .stdout(File::create(&out).unwrap())
