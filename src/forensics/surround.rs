@@ -79,7 +79,8 @@ fn facts(name: &str, found: &rustix::fs::Stat, passwd: &str) -> FileFacts {
         gid: found.st_gid,
         owner: user_name(found.st_uid, passwd).unwrap_or_else(|| found.st_uid.to_string()),
         mode: found.st_mode & 0o7777,
-        modified_ms: found.st_mtime
+        modified_ms: found
+            .st_mtime
             .saturating_mul(1000)
             .saturating_add(i64::try_from(found.st_mtime_nsec).unwrap_or(0) / 1_000_000),
     }

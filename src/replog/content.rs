@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::finding::{Finding, Findings, MAX_SPANS, Severity};
 use super::positions::Span;
 use super::record::ActionKind;
+use super::restore::{ActionAt, Payloads};
 use crate::aurora::log_entry::{EntryClass, LogEntry, LogEntryError, Reassembler, Skipped, Transaction, classify};
 use crate::aurora::types::DeduplicatedSnapshot;
 
@@ -95,10 +96,11 @@ struct Reader<'f> {
 }
 
 /// Reads the actions of a log in the order of positions; payloads are asked for one at a time.
-pub(crate) fn read<P>(actions: impl Iterator<Item = (u64, Option<ActionKind>, P)>, findings: &mut Findings) -> Content
-where
-    P: FnOnce() -> Option<Vec<u8>>,
-{
+pub(crate) fn read<'a>(
+    actions: impl Iterator<Item = &'a ActionAt>,
+    payloads: &mut Payloads<'_>,
+    findings: &mut Findings,
+) -> Content {
     let mut reader = Reader {
         content: Content::default(),
         reassembler: Reassembler::new(),
@@ -106,11 +108,12 @@ where
         unknown: Vec::new(),
         findings,
     };
-    for (position, kind, payload) in actions {
-        if !matches!(kind, Some(ActionKind::Append { .. })) {
+    for at in actions {
+        if !matches!(at.action.kind, Some(ActionKind::Append { .. })) {
             continue;
         }
-        let Some(bytes) = payload() else {
+        let position = at.action.position;
+        let Some(bytes) = payloads.get(at) else {
             reader.content.unread += 1;
             continue;
         };
