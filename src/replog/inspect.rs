@@ -137,6 +137,12 @@ impl Inspection {
         Payloads::new(source).get(at)
     }
 
+    /// Every position of the Mesos view in words, ascending; read again from the source.
+    pub fn lines(&self, source: &dyn Source, each: &mut dyn FnMut(content::Line)) {
+        let mut payloads = Payloads::new(source);
+        content::read_lines(self.actions.iter(), &mut payloads, &mut Findings::default(), Some(each));
+    }
+
     /// A reader of many payloads, best asked in ascending order of positions.
     pub fn payloads<'s>(&self, source: &'s dyn Source) -> Payloads<'s> {
         Payloads::new(source)
@@ -190,7 +196,7 @@ fn changes(before: &[FileEntry], now: &[FileEntry]) -> Vec<String> {
     };
     let mut moved: Vec<String> = Vec::new();
     for file in before.iter().filter(part) {
-        let appended = file.name.ends_with(".log") || file.name.starts_with("MANIFEST-");
+        let appended = is_wal(&file.name) || file.name.starts_with("MANIFEST-");
         let same = now.iter().find(|other| other.name == file.name).is_some_and(|other| {
             other.len == file.len && other.stamp == file.stamp || appended && other.len > file.len
         });
@@ -204,9 +210,13 @@ fn changes(before: &[FileEntry], now: &[FileEntry]) -> Vec<String> {
     moved
 }
 
+fn is_wal(name: &str) -> bool {
+    matches!(leveldb::parse_name(name), Some((_, leveldb::FileKind::Wal)))
+}
+
 fn grown(before: &[FileEntry], now: &[FileEntry]) -> Option<String> {
     let longer = |file: &&FileEntry| {
-        file.name.ends_with(".log") && now.iter().any(|other| other.name == file.name && other.len > file.len)
+        is_wal(&file.name) && now.iter().any(|other| other.name == file.name && other.len > file.len)
     };
     before.iter().find(longer).map(|file| file.name.clone())
 }

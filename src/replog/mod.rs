@@ -9,7 +9,9 @@
 mod compare;
 pub mod content;
 mod digest;
+mod entry;
 mod finding;
+mod held;
 mod inspect;
 mod leveldb;
 mod positions;
@@ -22,6 +24,7 @@ pub mod verdict;
 
 pub use compare::{Compared, Comparison, Difference, Group, Member, Restart, compare};
 pub use finding::{Finding, MAX_FINDINGS, MAX_SPANS, Severity};
+pub use held::{Held, HeldQuota, HeldUpdate};
 pub use inspect::{Inspection, MesosView, Salvage, Summary, inspect, inspect_as};
 pub use leveldb::{Profile, crc_masked};
 pub use positions::{Span, count, describe, spans_of, subtract, union};

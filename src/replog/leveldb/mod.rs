@@ -17,7 +17,7 @@ mod wal;
 mod window;
 
 pub use db::Profile;
-pub(crate) use db::{Db, Place, Stored, open, parse_name};
+pub(crate) use db::{Db, FileKind, Place, Stored, open, parse_name};
 pub(crate) use encode::{Entries, batch, log_record, manifest, table};
 pub(crate) use manifest::TableMeta;
 pub(crate) use merge::Seen;

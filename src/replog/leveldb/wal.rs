@@ -394,7 +394,7 @@ impl<'a> Iterator for Batch<'a> {
     }
 }
 
-impl<'a> Batch<'a> {
+impl Batch<'_> {
     fn bad<T>(&mut self, what: &'static str) -> Option<T> {
         self.error = Some(what);
         None
