@@ -208,7 +208,7 @@ async fn look_at(scene: &Scene<'_>, kind: &Kind) -> Report {
         Kind::Backups(found) => impact::beside(scene, found, backups::look(scene, found).await).await,
         Kind::Backup(backup) => backups::look_at_one(scene, backup).await,
         Kind::Master(master) => master::look(scene, master).await,
-        Kind::Verdict(verdict) => replica::judge(scene, verdict),
+        Kind::Verdict(verdict) => replica::judge(scene, verdict).await,
         Kind::Impact(impacted) => impact::look(scene, impacted).await,
         Kind::Outcome(outcome) => impact::look_at_outcome(scene, outcome).await,
         Kind::Sweep(swept) => sweep::look(scene, swept).await,

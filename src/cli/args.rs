@@ -137,7 +137,7 @@ enum Command {
         #[arg(required = true)]
         files: Vec<String>,
     },
-    /// Print the JSON Schema of runbooks, inventories, or of what the `backup` commands print.
+    /// Print the JSON Schema of runbooks, inventories, or of what the `backup` and `log` commands print.
     Schema {
         /// Of what.
         #[arg(default_value = "runbook")]

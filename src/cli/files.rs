@@ -32,6 +32,8 @@ pub enum SchemaOf {
     BackupList,
     /// Of what `backup diff --json` prints.
     BackupDiff,
+    /// Of what `log inspect --json` prints.
+    Log,
 }
 
 /// How a plan is printed.
@@ -74,6 +76,7 @@ pub fn schema(of: SchemaOf) -> String {
         SchemaOf::Backup => schema_file(backups::report_schema().as_value()),
         SchemaOf::BackupList => schema_file(backups::list_schema().as_value()),
         SchemaOf::BackupDiff => schema_file(backups::diff_schema().as_value()),
+        SchemaOf::Log => schema_file(super::log::schema().as_value()),
     }
 }
 

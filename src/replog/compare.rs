@@ -5,13 +5,13 @@
 //! recovery protocol of Mesos (`recover.cpp`), which assumes a group of 2q-1. A replica that nobody could look at is
 //! unknown and is counted as that. Values are compared by length and digest, so nothing but the actions is held.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::finding::{Finding, MAX_SPANS, Severity};
-use super::inspect::Inspection;
+use super::inspect::{ActionAt, Inspection};
 use super::positions::{Span, count, describe, spans_of, subtract, union};
 use super::record::{ActionKind, Status};
-use super::restore::ActionAt;
 
 /// Differences that are listed one by one.
 const DIFFERENCES_MAX: usize = 64;
@@ -26,7 +26,7 @@ pub struct Compared<'a> {
 }
 
 /// What is known of the group beside its directories.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Group {
     /// `-native_log_quorum_size`; `None` takes a majority of the replicas that are compared.
     pub quorum: Option<u32>,
@@ -35,7 +35,7 @@ pub struct Group {
 }
 
 /// One replica in the comparison.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Member {
     /// Its host, or its directory.
     pub name: String,
@@ -60,7 +60,7 @@ pub struct Member {
 }
 
 /// What becomes of one replica when the group is started as it is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Restart {
     /// It votes.
@@ -81,7 +81,7 @@ pub enum Restart {
 }
 
 /// A position with more than one learned value.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Difference {
     /// The position.
     pub position: u64,
@@ -90,7 +90,7 @@ pub struct Difference {
 }
 
 /// The result.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Comparison {
     /// The replicas in the order given.
     pub members: Vec<Member>,

@@ -1,11 +1,12 @@
 //! What the reader noticed, as data: a stable code, how grave, where, which positions, and a sentence.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::positions::Span;
 
 /// How grave a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// Normal, worth knowing.
@@ -17,7 +18,7 @@ pub enum Severity {
 }
 
 /// One finding. Serialized form is a contract: `code` is stable, `message` is for people.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Finding {
     /// Stable, lower case, words joined with dashes.
     pub code: String,
@@ -88,11 +89,6 @@ impl Findings {
         } else {
             self.dropped += 1;
         }
-    }
-
-    pub(crate) fn append(&mut self, other: Self) {
-        self.dropped += other.dropped;
-        other.list.into_iter().for_each(|finding| self.push(finding));
     }
 
     /// All findings, gravest first, otherwise in the order in which they were made.

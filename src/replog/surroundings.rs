@@ -3,12 +3,13 @@
 //! A lock that is held means a live replica; an owner or a mode that the scheduler's user cannot work with means a
 //! replica that will not start. What is deliberately absent: looking anything up.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::finding::{Finding, Severity};
 
 /// What a name in a directory stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FileSort {
     /// A regular file.
@@ -26,7 +27,7 @@ pub enum FileSort {
 }
 
 /// One name's facts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FileFacts {
     /// Its name in the directory; `.` is the directory itself.
     pub name: String,
@@ -49,7 +50,7 @@ pub struct FileFacts {
 }
 
 /// Whether somebody has the directory open as a replica.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "state")]
 pub enum Lock {
     /// A process holds the lock: a replica is live on this directory.
@@ -74,7 +75,7 @@ pub enum Lock {
 }
 
 /// What stands around one directory.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Surroundings {
     /// The directory.
     pub path: String,

@@ -41,7 +41,7 @@ fn populated() -> Snapshot {
 }
 
 /// Required members, types of members, and no members that are not declared: as much of JSON Schema as the schemas use.
-fn fits(schema: &Value, root: &Value, value: &Value, at: &str) {
+pub fn fits(schema: &Value, root: &Value, value: &Value, at: &str) {
     if let Some(name) = schema["$ref"].as_str() {
         let shape = &root["$defs"][name.rsplit('/').next().unwrap()];
         return fits(shape, root, value, at);

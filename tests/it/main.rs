@@ -21,6 +21,7 @@ mod fuzz_corpus;
 mod hostile;
 mod impact;
 mod journal;
+mod log_cli;
 mod logscan;
 mod mesos_client;
 mod practice;

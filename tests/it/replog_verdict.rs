@@ -19,7 +19,7 @@ fn summary(name: &str) -> Option<Summary> {
 }
 
 fn evidence(replicas: [&str; 3]) -> Evidence {
-    let replica = |(at, name): (usize, &&str)| Replica { host: format!("h{}", at + 1), summary: summary(name) };
+    let replica = |(at, name): (usize, &&str)| Replica::new(format!("h{}", at + 1), summary(name));
     let replicas = replicas.iter().enumerate().map(replica).collect();
     Evidence { replicas, quorum: 2, leadership: Leadership::Stable, ..Evidence::default() }
 }
@@ -68,13 +68,13 @@ fn answers_leadership_and_mode() {
     survivor.mode = Mode::Rollback;
     let verdict = judge(&survivor);
     assert_eq!(verdict.decision, Decision::Reinitialize);
-    assert!(verdict.reasons.iter().any(|reason| reason.contains("aside")));
+    assert!(verdict.reasons.iter().any(|reason| reason.text.contains("aside")));
 
     let mut well = evidence(GOOD);
     well.answers.log_corrupt = Answer::Yes;
     let verdict = judge(&well);
     assert_eq!(verdict.decision, Decision::Healthy);
-    assert!(verdict.reasons.iter().any(|reason| reason.starts_with("answered:")), "{verdict:#?}");
+    assert!(verdict.reasons.iter().any(|reason| reason.text.starts_with("answered:")), "{verdict:#?}");
     for leadership in [Leadership::Flapping, Leadership::NotRegistering] {
         well.leadership = leadership;
         assert_eq!(judge(&well).decision, Decision::NotTheLog);

@@ -2,7 +2,11 @@
 
 use clap::Subcommand;
 
-use super::inspect::{self, InspectArgs};
+use super::{
+    dump::{self, DumpArgs},
+    init::{self, InitArgs},
+    inspect::{self, InspectArgs},
+};
 use crate::exit::Exit;
 
 /// What is done with logs.
@@ -10,6 +14,10 @@ use crate::exit::Exit;
 pub enum LogCommand {
     /// Say what a replica would make of its directory, and what it would not say; several are compared and judged.
     Inspect(InspectArgs),
+    /// List what a replica holds, position by position, holes too.
+    Dump(DumpArgs),
+    /// Write an initialized, blank log where there is none, as `mesos-log initialize` does.
+    Init(InitArgs),
 }
 
 /// Below the help of `log`.
@@ -17,6 +25,8 @@ pub fn after_help() -> String {
     let codes = [
         (Exit::Done, "sound; several replicas: healthy"),
         (Exit::Usage, Exit::Usage.meaning()),
+        (Exit::BadInput, "`init`: it is not empty, or cannot be a log; nothing was written"),
+        (Exit::Failed, "`init`: it could not be written, or is not what it should be"),
         (Exit::Unreadable, "it cannot be read: no directory, no permission"),
         (Exit::NotKnown, "several replicas: not enough can be read to tell"),
         (Exit::NotSound, Exit::NotSound.meaning()),
@@ -32,5 +42,7 @@ pub fn after_help() -> String {
 pub fn run(command: LogCommand) -> anyhow::Result<Exit> {
     match command {
         LogCommand::Inspect(args) => inspect::inspect(&args),
+        LogCommand::Dump(args) => dump::dump(&args),
+        LogCommand::Init(args) => init::init(&args),
     }
 }

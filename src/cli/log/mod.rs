@@ -5,6 +5,11 @@
 //! command that writes, `init`, writes a new log where there is none.
 
 mod args;
+mod dump;
+mod init;
 mod inspect;
+mod report;
+mod text;
 
 pub use args::{LogCommand, after_help, run};
+pub use report::schema;

@@ -197,7 +197,19 @@ impl Kind {
                 "evidence",
             ]),
             Self::Sweep(_) => Some(&["at_ms", "at", "after"]),
-            Self::Verdict(_) => Some(&["decision", "initialize", "reason", "reasons", "missing"]),
+            Self::Verdict(_) => Some(&[
+                "decision",
+                "initialize",
+                "host",
+                "headline",
+                "reason",
+                "reasons",
+                "missing",
+                "contradicted",
+                "challenge",
+                "copy_first",
+                "verdict",
+            ]),
             _ => None,
         }
     }
