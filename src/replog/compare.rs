@@ -9,9 +9,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::finding::{Finding, MAX_SPANS, Severity};
-use super::inspect::{ActionAt, Inspection};
+use super::inspect::Inspection;
 use super::positions::{Span, count, describe, spans_of, subtract, union};
 use super::record::{ActionKind, Status};
+use super::restore::ActionAt;
 
 /// Differences that are listed one by one.
 const DIFFERENCES_MAX: usize = 64;

@@ -1,18 +1,24 @@
 //! What Aurora kept inside the log, read as a scheduler would replay it.
 //!
-//! Entries, frames and their digests are decoded by the codec of log entries; this file keeps the account: a scheduler
-//! starts from a snapshot, replays transactions only, starts empty, or dies. Tasks of snapshots are counted, the state
-//! is not rebuilt. Bytes that are no entry of Aurora at all are said to be that and nothing more: the log may be
-//! another program's.
+//! Entries and frames are decoded by the codec of log entries (`entry` beside this); this file keeps the account: a
+//! scheduler starts from a snapshot, replays transactions only, starts empty, or dies, and what it then holds. Nothing
+//! is held whole but one payload: a snapshot is walked as it inflates, a frame's chunks are read again once its digest
+//! has shown that they belong together. A log of bytes that are no entries of Aurora at all is said to be that and
+//! nothing more: it may be another program's.
 
+use std::collections::BTreeMap;
+
+use md5::{Digest as _, Md5};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::entry::{Chunks, Decoded, Refusal, Snapshot, decode};
 use super::finding::{Finding, Findings, MAX_SPANS, Severity};
+use super::held::{BadOp, Held, State};
 use super::positions::Span;
 use super::record::ActionKind;
-use crate::aurora::log_entry::{EntryClass, LogEntry, LogEntryError, Reassembler, Skipped, Transaction, classify};
-use crate::aurora::types::DeduplicatedSnapshot;
+use super::restore::{ActionAt, Payloads};
+use crate::aurora::log_entry::{EntryClass, Frame, LogEntry, LogEntryError, Op, Transaction, classify};
 
 /// Snapshots listed; the log normally holds one.
 const SNAPSHOTS_MAX: usize = 64;
@@ -26,6 +32,10 @@ pub struct SnapshotAt {
     pub timestamp_ms: Option<i64>,
     /// Tasks in it, ended ones too.
     pub tasks: u64,
+    /// The state inflated, in bytes.
+    pub bytes: u64,
+    /// Whether it was made by the commit of a staged backup, by its own mark (0.10 and later).
+    pub restored: bool,
 }
 
 /// What a scheduler that replays this log ends up with.
@@ -72,6 +82,14 @@ pub struct Content {
     pub md5_mismatches: u64,
     /// Entries that a scheduler cannot decode.
     pub undecodable: u64,
+    /// Whole entries that a replay takes in, frames joined; a scheduler counts these and its own noop.
+    pub whole_entries: u64,
+    /// Of these, deflated.
+    pub deflated: u64,
+    /// Mesos's own NOPs and TRUNCATEs that a replay steps over.
+    pub native_skipped: u64,
+    /// What a scheduler holds afterwards; of a fatal log, what it held before it died.
+    pub held: Held,
     /// First position on which a scheduler dies.
     pub fatal_at: Option<u64>,
     /// Payloads that could not be read again from their file.
@@ -85,182 +103,355 @@ impl Content {
     }
 }
 
-struct Reader<'f> {
+/// One position of a log in words.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Line {
+    /// The position.
+    pub position: u64,
+    /// Proposal that was promised.
+    pub promised: u64,
+    /// Proposal that wrote it; `None` where only a promise was given.
+    pub performed: Option<u64>,
+    /// Whether it is learned.
+    pub learned: bool,
+    /// `NOP`, `APPEND`, `TRUNCATE`; `None` where only a promise was given.
+    pub kind: Option<String>,
+    /// Class of Aurora's entry.
+    pub class: Option<String>,
+    /// Bytes of an APPEND.
+    pub bytes: Option<u64>,
+    /// What is in it.
+    pub note: String,
+}
+
+/// A frame that is being joined.
+struct Open<'a> {
+    required: i32,
+    found: i32,
+    checksum: Vec<u8>,
+    digest: Md5,
+    chunks: Vec<&'a ActionAt>,
+    positions: Span,
+}
+
+struct Reader<'a, 's, 'f> {
     content: Content,
-    reassembler: Reassembler,
-    /// First and last position of the open frame.
-    open: Option<Span>,
+    state: State,
+    payloads: &'f mut Payloads<'s>,
+    open: Option<Open<'a>>,
+    /// A state was in the log and is not complete.
+    lost: bool,
     /// Entries that are none of Aurora's.
     unknown: Vec<Span>,
+    first_unknown: Option<u64>,
     findings: &'f mut Findings,
+    /// What became of the payload at hand, for whoever wants to know of each.
+    class: Option<&'static str>,
+    note: String,
+    noting: bool,
 }
 
 /// Reads the actions of a log in the order of positions; payloads are asked for one at a time.
-pub(crate) fn read<P>(actions: impl Iterator<Item = (u64, Option<ActionKind>, P)>, findings: &mut Findings) -> Content
-where
-    P: FnOnce() -> Option<Vec<u8>>,
-{
+pub(crate) fn read<'a>(
+    actions: impl Iterator<Item = &'a ActionAt>,
+    payloads: &mut Payloads<'_>,
+    findings: &mut Findings,
+) -> Content {
+    read_lines(actions, payloads, findings, None)
+}
+
+/// The same, with each position handed over in words.
+pub(crate) fn read_lines<'a>(
+    actions: impl Iterator<Item = &'a ActionAt>,
+    payloads: &mut Payloads<'_>,
+    findings: &mut Findings,
+    mut each: Option<&mut dyn FnMut(Line)>,
+) -> Content {
     let mut reader = Reader {
         content: Content::default(),
-        reassembler: Reassembler::new(),
+        state: State::default(),
+        payloads,
         open: None,
+        lost: false,
         unknown: Vec::new(),
+        first_unknown: None,
         findings,
+        class: None,
+        note: String::new(),
+        noting: each.is_some(),
     };
-    for (position, kind, payload) in actions {
-        if !matches!(kind, Some(ActionKind::Append { .. })) {
-            continue;
-        }
-        let Some(bytes) = payload() else {
-            reader.content.unread += 1;
-            continue;
+    for at in actions {
+        (reader.class, reader.note) = (None, String::new());
+        let bytes = match at.action.kind {
+            Some(ActionKind::Append { len }) => {
+                reader.append(at);
+                Some(len)
+            }
+            Some(ActionKind::Truncate { to }) => {
+                reader.content.native_skipped += 1;
+                reader.note(|| format!("to {to}"));
+                None
+            }
+            Some(ActionKind::Nop { tombstone }) => {
+                reader.content.native_skipped += 1;
+                reader.note(|| if tombstone { "tombstone".to_owned() } else { String::new() });
+                None
+            }
+            None => None,
         };
-        reader.content.entries += 1;
-        reader.content.bytes += bytes.len() as u64;
-        reader.append(position, &bytes);
+        if let Some(each) = &mut each {
+            each(line(at, bytes, reader.class, std::mem::take(&mut reader.note)));
+        }
     }
-    let skipped = reader.reassembler.finish();
-    reader.skipped(skipped, None);
+    reader.abort();
     reader.finish()
 }
 
-impl Reader<'_> {
-    fn append(&mut self, position: u64, bytes: &[u8]) {
-        let here = Span { first: position, last: position };
-        let class = classify(bytes);
-        if class == EntryClass::Unknown {
-            let skipped = self.reassembler.finish();
-            self.skipped(skipped, Some(here));
-            self.undecodable(here);
-            return;
+fn line(at: &ActionAt, bytes: Option<u64>, class: Option<&'static str>, note: String) -> Line {
+    let action = &at.action;
+    let kind = action.kind.map(|kind| match kind {
+        ActionKind::Nop { .. } => "NOP",
+        ActionKind::Append { .. } => "APPEND",
+        ActionKind::Truncate { .. } => "TRUNCATE",
+    });
+    Line {
+        position: action.position,
+        promised: action.promised,
+        performed: action.performed,
+        learned: action.learned == Some(true),
+        kind: kind.map(str::to_owned),
+        class: class.map(str::to_owned),
+        bytes,
+        note,
+    }
+}
+
+impl<'a> Reader<'a, '_, '_> {
+    fn note(&mut self, words: impl FnOnce() -> String) {
+        if self.noting {
+            let words = words();
+            if !self.note.is_empty() && !words.is_empty() {
+                self.note.push_str("; ");
+            }
+            self.note.push_str(&words);
         }
-        let before = self.open;
-        let positions = match (class, before) {
-            (EntryClass::FrameChunk { .. }, Some(open)) => Span { first: open.first, last: position },
-            _ => here,
+    }
+
+    fn append(&mut self, at: &'a ActionAt) {
+        let here = Span { first: at.action.position, last: at.action.position };
+        let Some(bytes) = self.payloads.get(at) else {
+            self.content.unread += 1;
+            self.abort();
+            self.note(|| "could not be read again".to_owned());
+            return;
         };
-        self.open =
-            matches!(class, EntryClass::FrameHeader { .. } | EntryClass::FrameChunk { .. }).then_some(positions);
-        match self.reassembler.push(bytes) {
-            Ok(step) => {
-                self.skipped(step.skipped, before.or(Some(here)));
-                if let Some(entry) = step.entry {
-                    self.open = None;
-                    self.entry(positions, entry);
+        self.content.entries += 1;
+        self.content.bytes += bytes.len() as u64;
+        match classify(&bytes) {
+            EntryClass::FrameHeader { .. } | EntryClass::FrameChunk { .. } => match LogEntry::decode(&bytes) {
+                Ok(LogEntry::Frame(Frame::Header { chunk_count, checksum })) => {
+                    self.header(here, chunk_count, checksum);
+                }
+                Ok(LogEntry::Frame(Frame::Chunk(data))) => self.chunk(at, &data),
+                Ok(_) => self.refused(here, &LogEntryError::WrongType("frame").into()),
+                Err(error) => self.refused(here, &error.into()),
+            },
+            class => {
+                self.abort();
+                let whole = decode(&mut bytes.as_slice());
+                if class == EntryClass::Unknown && whole.entry.is_err() {
+                    self.foreign(here);
+                } else {
+                    self.whole(here, whole.deflated, whole.entry);
                 }
             }
-            Err(error) => {
-                self.open = None;
-                self.broken(positions, &error);
-            }
         }
     }
 
-    /// Frames that a scheduler steps over.
-    fn skipped(&mut self, skipped: Option<Skipped>, positions: Option<Span>) {
-        let (code, message) = match skipped {
-            None => return,
-            Some(Skipped::Aborted { required, found }) => {
-                self.content.frames_aborted += 1;
-                ("frame-aborted", format!("a frame has {found} of {required} chunks; a scheduler drops it and goes on"))
-            }
-            Some(Skipped::ChunkWithoutHeader) => {
-                self.content.chunks_orphaned += 1;
-                self.open = None;
-                ("chunk-orphaned", "a chunk without a header before it; a scheduler skips it".to_owned())
-            }
-        };
-        let positions: Vec<Span> = positions.or(self.open).into_iter().collect();
-        self.findings.push(Finding::new(code, Severity::Warning, message).over(&positions));
+    fn header(&mut self, here: Span, required: i32, checksum: Vec<u8>) {
+        self.abort();
+        self.class = Some("frame header");
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        self.note(|| format!("{required} chunks, md5 {}", hex(&checksum)));
+        if required <= 0 {
+            // A scheduler joins nothing, and dies on what comes of it.
+            self.refused(here, &LogEntryError::WrongType("chunk count").into());
+            return;
+        }
+        let chunks = Vec::new();
+        self.open = Some(Open { required, found: 0, checksum, digest: Md5::new(), chunks, positions: here });
     }
 
-    /// An entry that a scheduler cannot read.
-    fn broken(&mut self, positions: Span, error: &LogEntryError) {
-        let (code, message) = match error {
-            LogEntryError::Checksum => {
+    fn chunk(&mut self, at: &'a ActionAt, data: &[u8]) {
+        self.class = Some("frame chunk");
+        self.note(|| format!("{} bytes", data.len()));
+        let position = at.action.position;
+        let Some(mut open) = self.open.take() else {
+            self.content.chunks_orphaned += 1;
+            self.lost = true;
+            let text = "a chunk without a header before it; a scheduler skips it";
+            let here = [Span { first: position, last: position }];
+            self.findings.push(Finding::new("chunk-orphaned", Severity::Warning, text).over(&here));
+            return;
+        };
+        open.digest.update(data);
+        open.chunks.push(at);
+        open.positions.last = position;
+        open.found += 1;
+        if open.found < open.required {
+            self.open = Some(open);
+            return;
+        }
+        if open.digest.finalize().as_slice() != open.checksum.as_slice() {
+            self.note(|| "frame complete, md5 wrong".to_owned());
+            self.refused(open.positions, &LogEntryError::Checksum.into());
+            return;
+        }
+        self.note(|| "frame complete, md5 right".to_owned());
+        let mut joined = Chunks::new(self.payloads, &open.chunks);
+        let whole = decode(&mut joined);
+        if joined.unread() {
+            self.content.unread += 1;
+            return;
+        }
+        self.whole(open.positions, whole.deflated, whole.entry);
+    }
+
+    /// An open frame that nothing completes.
+    fn abort(&mut self) {
+        let Some(open) = self.open.take() else { return };
+        self.content.frames_aborted += 1;
+        self.lost = true;
+        let (found, required) = (open.found, open.required);
+        self.note(|| format!("the frame before is aborted: {found} of {required} chunks"));
+        let text = format!("a frame has {found} of {required} chunks; a scheduler drops it and goes on");
+        self.findings.push(Finding::new("frame-aborted", Severity::Warning, text).over(&[open.positions]));
+    }
+
+    fn whole(&mut self, positions: Span, deflated: bool, entry: Result<Decoded, Refusal>) {
+        self.content.deflated += u64::from(deflated);
+        let framed = positions.first != positions.last;
+        if deflated && !framed {
+            self.class = Some("deflated entry");
+        }
+        match entry {
+            Ok(Decoded::Noop) => {
+                self.class.get_or_insert("noop");
+                self.content.noops += 1;
+            }
+            Ok(Decoded::Transaction(transaction)) => {
+                self.class.get_or_insert("transaction");
+                self.transaction(positions, &transaction);
+            }
+            Ok(Decoded::Snapshot(snapshot)) => self.snapshot(positions, *snapshot),
+            Err(refusal) => return self.refused(positions, &refusal),
+        }
+        self.content.whole_entries += 1;
+    }
+
+    fn transaction(&mut self, positions: Span, transaction: &Transaction) {
+        self.content.transactions += 1;
+        self.content.transactions_since_snapshot += 1;
+        self.note(|| operations(transaction));
+        let Err(bad) = self.state.apply(transaction) else { return };
+        let text = match bad {
+            BadOp::Unreadable => "an operation of a transaction is not of its declared form".to_owned(),
+            BadOp::Unknown(id) => {
+                format!("a transaction has operation {id}, which no release up to 0.23 has: a scheduler dies on it")
+            }
+        };
+        let code = if bad == BadOp::Unreadable { "operation-unreadable" } else { "operation-unknown" };
+        self.state.partial = true;
+        self.content.fatal_at.get_or_insert(positions.first);
+        self.findings.push(Finding::new(code, Severity::Damage, text).over(&[positions]));
+    }
+
+    fn snapshot(&mut self, positions: Span, snapshot: Snapshot) {
+        let walked = &snapshot.entry.walked;
+        let shared = snapshot.entry.member == 6;
+        self.class.get_or_insert(if shared { "deduplicated snapshot" } else { "snapshot" });
+        let metadata = walked.metadata.as_ref();
+        let found = SnapshotAt {
+            positions,
+            timestamp_ms: walked.timestamp_ms,
+            tasks: snapshot.tasks,
+            bytes: walked.size,
+            restored: metadata.is_some_and(crate::aurora::types::SchedulerMetadata::is_restored),
+        };
+        self.note(|| {
+            let form = if shared { "deduplicated snapshot" } else { "snapshot" };
+            let time = found.timestamp_ms.map_or_else(|| "none".to_owned(), |time| time.to_string());
+            format!("{form} of {} bytes, timestamp {time}, {} tasks", found.bytes, found.tasks)
+        });
+        self.state = snapshot.state;
+        self.content.transactions_since_snapshot = 0;
+        if self.content.snapshots.len() >= SNAPSHOTS_MAX {
+            self.content.snapshots.remove(0);
+        }
+        self.content.snapshots.push(found);
+    }
+
+    /// An entry that a scheduler cannot read, or that we do not read further.
+    fn refused(&mut self, positions: Span, refusal: &Refusal) {
+        let (code, message) = match refusal {
+            Refusal::Limit(what) => {
+                self.content.undecodable += 1;
+                self.state.partial = true;
+                let text = format!("{what}; it was not read further, and what follows of it is unknown");
+                self.findings.push(Finding::new("limit-entry", Severity::Warning, text).over(&[positions]));
+                return;
+            }
+            Refusal::Entry(LogEntryError::Checksum) => {
                 self.content.md5_mismatches += 1;
                 (
                     "frame-md5",
                     "the joined chunks do not have the MD5 that their header announces: every elected scheduler dies with `Read back a framed log entry that failed its checksum`".to_owned(),
                 )
             }
-            LogEntryError::InflatedTooLarge | LogEntryError::FramedTooLarge => {
-                self.content.undecodable += 1;
-                let message = format!("{error}; it was not read further");
-                self.findings.push(Finding::new("limit-entry", Severity::Warning, message).over(&[positions]));
-                return;
-            }
-            other => {
+            Refusal::Entry(other) => {
                 self.content.undecodable += 1;
                 ("entry-undecodable", format!("{other}: every elected scheduler dies on it"))
             }
         };
+        self.note(|| message.clone());
         self.content.fatal_at.get_or_insert(positions.first);
         self.findings.push(Finding::new(code, Severity::Damage, message).over(&[positions]));
     }
 
-    fn entry(&mut self, positions: Span, entry: LogEntry) {
-        match entry.inflate() {
-            Ok(LogEntry::Noop) => self.content.noops += 1,
-            Ok(LogEntry::Transaction(transaction)) => self.transaction(positions, &transaction),
-            Ok(LogEntry::Snapshot(snapshot)) => {
-                let tasks = snapshot.tasks.as_ref().map_or(0, |tasks| tasks.len() as u64);
-                self.snapshot(SnapshotAt { positions, timestamp_ms: Some(snapshot.timestamp_ms), tasks });
-            }
-            Ok(LogEntry::Deduplicated(snapshot)) => match missing_config(&snapshot) {
-                Some(id) => self.broken(positions, &LogEntryError::NoSuchConfig(id)),
-                None => self.snapshot(SnapshotAt {
-                    positions,
-                    timestamp_ms: snapshot.partial_snapshot.as_ref().map(|partial| partial.timestamp_ms),
-                    tasks: snapshot.partial_tasks.as_ref().map_or(0, |tasks| tasks.len() as u64),
-                }),
-            },
-            Ok(LogEntry::Frame(_) | LogEntry::Deflated(_)) => self.undecodable(positions),
-            Err(error) => self.broken(positions, &error),
-        }
-    }
-
-    fn transaction(&mut self, positions: Span, transaction: &Transaction) {
-        self.content.transactions += 1;
-        self.content.transactions_since_snapshot += 1;
-        let unreadable = transaction.operations().filter(Option::is_none).count();
-        if unreadable > 0 {
-            let message = format!("{unreadable} operations of a transaction cannot be read");
-            self.findings.push(Finding::new("operation-unreadable", Severity::Damage, message).over(&[positions]));
-        }
-    }
-
-    fn snapshot(&mut self, snapshot: SnapshotAt) {
-        self.content.transactions_since_snapshot = 0;
-        if self.content.snapshots.len() >= SNAPSHOTS_MAX {
-            self.content.snapshots.remove(0);
-        }
-        self.content.snapshots.push(snapshot);
-    }
-
-    fn undecodable(&mut self, positions: Span) {
+    /// Bytes that do not begin like any entry.
+    fn foreign(&mut self, here: Span) {
+        self.class = Some("unknown");
         self.content.undecodable += 1;
+        self.first_unknown.get_or_insert(here.first);
         if let Some(span) = self.unknown.last_mut()
-            && span.last.checked_add(1) == Some(positions.first)
+            && span.last.checked_add(1) == Some(here.first)
         {
-            span.last = positions.last;
+            span.last = here.last;
         } else if self.unknown.len() < MAX_SPANS {
-            self.unknown.push(positions);
+            self.unknown.push(here);
         }
     }
 
     fn finish(mut self) -> Content {
-        if !self.unknown.is_empty() {
-            let message = format!("the bytes of {} entries are none of Aurora's", self.content.undecodable);
-            self.findings.push(Finding::new("entry-unknown", Severity::Warning, message).over(&self.unknown));
-        }
+        self.content.held = self.state.held();
         let content = &mut self.content;
+        if let Some(first) = self.first_unknown {
+            // Among Aurora's own entries, foreign bytes are damage; a log of nothing else is another program's.
+            let aurora = content.whole_entries + content.frames_aborted + content.md5_mismatches > 0;
+            let text = format!("the bytes of {} entries are none of Aurora's", content.undecodable);
+            let (severity, text) = if aurora {
+                let fatal = content.fatal_at.get_or_insert(first);
+                *fatal = (*fatal).min(first);
+                (Severity::Damage, format!("{text}: every elected scheduler dies on the first of them"))
+            } else {
+                (Severity::Warning, text)
+            };
+            self.findings.push(Finding::new("entry-unknown", severity, text).over(&self.unknown));
+        }
         content.replay = match content {
             Content { fatal_at: Some(_), .. } => Replay::Fatal,
             Content { snapshots, .. } if !snapshots.is_empty() => Replay::FromSnapshot,
-            Content { frames_aborted, chunks_orphaned, .. } if *frames_aborted + *chunks_orphaned > 0 => {
-                Replay::EmptyByLoss
-            }
+            _ if self.lost => Replay::EmptyByLoss,
             Content { transactions: 1.., .. } => Replay::TransactionsOnly,
             Content { noops: 1.., .. } => Replay::NoopsOnly,
             _ => Replay::Blank,
@@ -276,9 +467,17 @@ impl Reader<'_> {
     }
 }
 
-/// The first configuration that a task names and that is not there.
-fn missing_config(snapshot: &DeduplicatedSnapshot) -> Option<i32> {
-    let configs = snapshot.task_configs.as_ref().map_or(0, Vec::len);
-    let mut ids = snapshot.partial_tasks.iter().flatten().map(|task| task.task_config_id);
-    ids.find(|id| usize::try_from(*id).map_or(true, |id| id >= configs))
+/// Operations by name and number.
+fn operations(transaction: &Transaction) -> String {
+    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+    for op in transaction.operations() {
+        let name = op.map_or_else(
+            || "unreadable".to_owned(),
+            |op| Op::name_of(op.id()).map_or_else(|| format!("operation {}", op.id()), str::to_owned),
+        );
+        *counts.entry(name).or_default() += 1;
+    }
+    let named: Vec<String> =
+        counts.iter().map(|(name, n)| if *n == 1 { name.clone() } else { format!("{name} x{n}") }).collect();
+    named.join(", ")
 }

@@ -91,6 +91,11 @@ impl Findings {
         }
     }
 
+    pub(crate) fn append(&mut self, other: Self) {
+        self.dropped += other.dropped;
+        other.list.into_iter().for_each(|finding| self.push(finding));
+    }
+
     /// All findings, gravest first, otherwise in the order in which they were made.
     pub(crate) fn finish(mut self) -> Vec<Finding> {
         if self.dropped > 0 {

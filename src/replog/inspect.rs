@@ -4,17 +4,16 @@
 //! its key is ignored, an iteration that ends in an error is not noticed. Beside it stands what is really in the
 //! files ([`Salvage`]), so that silent losses become findings.
 
-use std::collections::BTreeMap;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::content::{self, Content};
-use super::finding::{Finding, Findings, MAX_SPANS, Severity};
-use super::leveldb::{Db, Profile, Stored, open};
-use super::positions::{Span, count, describe, spans_of, subtract};
-use super::record::{Action, ActionKind, Key, Record, Status, key};
-use super::source::{Source, SourceError};
+use super::finding::{Finding, Findings, Severity};
+use super::leveldb::{self, Db, Profile, open};
+use super::positions::{Span, describe};
+use super::record::Status;
+use super::restore::{ActionAt, Payloads, Restoring};
+use super::source::{FileEntry, Source, SourceError};
 
 /// What the real replica would hold after opening the directory.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -37,9 +36,9 @@ pub struct MesosView {
     pub holes: Option<u64>,
     /// Positions that are written or promised but not learned.
     pub unlearned: Option<u64>,
-    /// The holes; at most [`MAX_SPANS`].
+    /// The holes; at most 64.
     pub hole_spans: Vec<Span>,
-    /// The unlearned positions; at most [`MAX_SPANS`] spans.
+    /// The unlearned positions; at most 64 spans.
     pub unlearned_spans: Vec<Span>,
     /// Actions that it would hold, learned or not.
     pub actions: u64,
@@ -52,7 +51,7 @@ pub struct Salvage {
     pub status: Option<Status>,
     /// Its promise.
     pub promised: Option<u64>,
-    /// Positions with a learned action, in at most [`MAX_SPANS`] spans.
+    /// Positions with a learned action, in at most 64 spans.
     pub learned_spans: Vec<Span>,
     /// How many positions are learned.
     pub learned: u64,
@@ -62,17 +61,6 @@ pub struct Salvage {
     pub hidden_spans: Vec<Span>,
     /// How many those are.
     pub hidden: u64,
-}
-
-/// One action of the Mesos view, in the order of positions.
-#[derive(Debug, Clone)]
-pub struct ActionAt {
-    /// The action without its bytes.
-    pub action: Action,
-    /// Digest of an APPEND's bytes, 0 for other actions; equal bytes have equal digests on every machine.
-    pub digest: u64,
-    stored: Stored,
-    bytes: Option<std::ops::Range<usize>>,
 }
 
 /// The serialisable result, for journals, reports and other machines.
@@ -125,6 +113,21 @@ impl std::ops::Deref for Inspection {
 }
 
 impl Inspection {
+    /// Nothing was read.
+    fn absent(source: &dyn Source) -> Self {
+        let summary = Summary {
+            path: source.path().to_owned(),
+            exists: true,
+            files: 0,
+            bytes: 0,
+            mesos_view: MesosView { certain: true, ..MesosView::default() },
+            salvage: Salvage::default(),
+            content: Content::default(),
+            findings: Vec::new(),
+        };
+        Self { summary, actions: Vec::new() }
+    }
+
     /// The actions that the real replica would hold, ascending by position.
     pub fn actions(&self) -> &[ActionAt] {
         &self.actions
@@ -132,13 +135,19 @@ impl Inspection {
 
     /// The bytes of an APPEND, read again from the source; `None` for other actions and when the file changed.
     pub fn payload(&self, source: &dyn Source, at: &ActionAt) -> Option<Vec<u8>> {
-        payload(source, at)
+        Payloads::new(source).get(at)
     }
-}
 
-fn payload(source: &dyn Source, at: &ActionAt) -> Option<Vec<u8>> {
-    let range = at.bytes.clone()?;
-    super::leveldb::value(source, &at.stored)?.get(range).map(<[u8]>::to_vec)
+    /// Every position of the Mesos view in words, ascending; read again from the source.
+    pub fn lines(&self, source: &dyn Source, each: &mut dyn FnMut(content::Line)) {
+        let mut payloads = Payloads::new(source);
+        content::read_lines(self.actions.iter(), &mut payloads, &mut Findings::default(), Some(each));
+    }
+
+    /// A reader of many payloads, best asked in ascending order of positions.
+    pub fn payloads<'s>(&self, source: &'s dyn Source) -> Payloads<'s> {
+        Payloads::new(source)
+    }
 }
 
 /// Reads and judges a directory as Mesos's bundled LevelDB since 1.3 would open it.
@@ -146,40 +155,99 @@ pub fn inspect(source: &dyn Source) -> Inspection {
     inspect_as(source, Profile::Leveldb119)
 }
 
-/// Reads and judges a directory as a given library would open it.
+/// How often a directory is read that changes meanwhile. A live replica turns a write-ahead log into a table now and
+/// then, not all the time.
+const READINGS_MAX: u32 = 4;
+
+/// Reads and judges a directory as a given library would open it. A directory whose files come and go while they are
+/// read is read again.
 pub fn inspect_as(source: &dyn Source, profile: Profile) -> Inspection {
-    let mut findings = Findings::default();
-    let mut summary = Summary {
-        path: source.path().to_owned(),
-        exists: true,
-        files: 0,
-        bytes: 0,
-        mesos_view: MesosView { certain: true, ..MesosView::default() },
-        salvage: Salvage::default(),
-        content: Content::default(),
-        findings: Vec::new(),
+    let mut changed: Vec<String> = Vec::new();
+    for reading in 1.. {
+        let (mut inspection, names) = once(source, profile);
+        let now = source.list().unwrap_or_default();
+        let moved = if inspection.summary.exists { changes(&names, &now) } else { Vec::new() };
+        if !moved.is_empty() && reading < READINGS_MAX {
+            changed = moved;
+            continue;
+        }
+        let findings = &mut inspection.summary.findings;
+        if !moved.is_empty() {
+            let text = format!("files kept changing while they were read, {READINGS_MAX} times: {}", moved.join(", "));
+            findings.push(Finding::new("directory-changing", Severity::Warning, text));
+            inspection.summary.mesos_view.certain = false;
+        } else if !changed.is_empty() {
+            let text = format!("files changed while they were read ({}); all was read again", changed.join(", "));
+            findings.push(Finding::new("read-again", Severity::Info, text));
+        } else if let Some(log) = grown(&names, &now) {
+            let text =
+                format!("{log} grew while it was read: a replica is writing, and its end is beyond what is shown");
+            findings.push(Finding::new("log-grew", Severity::Info, text).in_file(&log));
+        }
+        findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+        return inspection;
+    }
+    Inspection::absent(source)
+}
+
+/// Names of the log whose content is not what was listed. A log that only grew is as good as it was.
+fn changes(before: &[FileEntry], now: &[FileEntry]) -> Vec<String> {
+    let part = |file: &&FileEntry| {
+        !matches!(file.name.as_str(), "LOG" | "LOG.old" | "LOCK") && leveldb::parse_name(&file.name).is_some()
     };
+    let mut moved: Vec<String> = Vec::new();
+    for file in before.iter().filter(part) {
+        let appended = is_wal(&file.name) || file.name.starts_with("MANIFEST-");
+        let same = now.iter().find(|other| other.name == file.name).is_some_and(|other| {
+            other.len == file.len && other.stamp == file.stamp || appended && other.len > file.len
+        });
+        if !same {
+            moved.push(file.name.clone());
+        }
+    }
+    let fresh = now.iter().filter(part).filter(|file| !before.iter().any(|other| other.name == file.name));
+    moved.extend(fresh.map(|file| file.name.clone()));
+    moved.truncate(8);
+    moved
+}
+
+fn is_wal(name: &str) -> bool {
+    matches!(leveldb::parse_name(name), Some((_, leveldb::FileKind::Wal)))
+}
+
+fn grown(before: &[FileEntry], now: &[FileEntry]) -> Option<String> {
+    let longer = |file: &&FileEntry| {
+        is_wal(&file.name) && now.iter().any(|other| other.name == file.name && other.len > file.len)
+    };
+    before.iter().find(longer).map(|file| file.name.clone())
+}
+
+/// Reads the directory once. The list of files is that which was read by.
+fn once(source: &dyn Source, profile: Profile) -> (Inspection, Vec<FileEntry>) {
+    let mut findings = Findings::default();
+    let Inspection { mut summary, .. } = Inspection::absent(source);
     let names = match source.list() {
         Ok(names) => names,
         Err(error) => {
             unlisted(&mut summary, &error, &mut findings);
             summary.findings = findings.finish();
-            return Inspection { summary, actions: Vec::new() };
+            return (Inspection { summary, actions: Vec::new() }, Vec::new());
         }
     };
     summary.files = names.len() as u64;
     summary.bytes = names.iter().fold(0, |sum: u64, file| sum.saturating_add(file.len));
-    let db = open(source, &names, profile, &mut findings);
+    let mut restored = Restoring::default();
+    let db = open(source, &names, profile, &mut findings, &mut |stored, seen| restored.visit(stored, seen));
     summary.mesos_view.certain = !db.uncertain;
-    let actions = restore(&db, &mut summary.mesos_view, &mut findings);
-    summary.salvage = salvage(&db, &summary.mesos_view, &actions);
+    let (actions, salvage) = restored.finish(db.error.as_deref(), &mut summary.mesos_view, &mut findings);
+    summary.salvage = salvage;
     losses(&db, &summary, &mut findings);
     let begin = summary.mesos_view.begin.unwrap_or(0);
     let kept = actions.iter().filter(|at| at.action.position >= begin);
-    summary.content =
-        content::read(kept.map(|at| (at.action.position, at.action.kind, || payload(source, at))), &mut findings);
+    let mut payloads = Payloads::new(source);
+    summary.content = content::read(kept, &mut payloads, &mut findings);
     summary.findings = findings.finish();
-    Inspection { summary, actions }
+    (Inspection { summary, actions }, names)
 }
 
 /// There is no list of files: no directory, or one that we may not read.
@@ -211,137 +279,6 @@ fn unlisted(summary: &mut Summary, error: &SourceError, findings: &mut Findings)
         Severity::Warning,
         format!("the directory cannot be listed: {error}"),
     ));
-}
-
-/// Mesos's restore over what an iteration shows.
-fn restore(db: &Db, view: &mut MesosView, findings: &mut Findings) -> Vec<ActionAt> {
-    if let Some(error) = &db.error {
-        view.error = Some(error.clone());
-        return Vec::new();
-    }
-    let mut status = Status::Empty;
-    let mut promised = 0;
-    let (mut begin, mut end) = (0_u64, 0_u64);
-    let mut actions: BTreeMap<u64, ActionAt> = BTreeMap::new();
-    let mut failed: Option<String> = None;
-    for stored in &db.iterated {
-        let record = match &stored.record {
-            Some(Ok(record)) => record,
-            Some(Err(bad)) => {
-                failed.get_or_insert_with(|| bad.to_string());
-                findings.push(record_finding(stored, "record-unreadable", "its value is no record of Mesos"));
-                continue;
-            }
-            None => continue,
-        };
-        match record {
-            Record::Metadata { status: s, promised: p } => (status, promised) = (*s, *p),
-            Record::Promise { proposal } => (status, promised) = (Status::Voting, *proposal),
-            Record::PartMissing(part) => {
-                failed.get_or_insert_with(|| format!("Check failed: record.has_{part}() "));
-                findings.push(record_finding(stored, "record-part-missing", &format!("its record lacks its {part}")));
-            }
-            Record::Action(action, bytes) => {
-                key_finding(stored, action, findings);
-                if action.learned == Some(true) {
-                    begin = begin.max(match action.kind {
-                        Some(ActionKind::Truncate { to }) => to,
-                        Some(ActionKind::Nop { tombstone: true }) => action.position.saturating_add(1),
-                        _ => 0,
-                    });
-                }
-                end = end.max(action.position);
-                let at = ActionAt { action: action.clone(), digest: 0, stored: stored.clone(), bytes: bytes.clone() };
-                actions.insert(action.position, at);
-            }
-        }
-    }
-    view.error = failed;
-    view.opens = view.error.is_none();
-    let actions: Vec<ActionAt> = actions.into_values().collect();
-    if view.opens {
-        fill(view, &actions, (status, promised), (begin, end));
-    }
-    actions
-}
-
-fn fill(view: &mut MesosView, actions: &[ActionAt], (status, promised): (Status, u64), (begin, end): (u64, u64)) {
-    let learned = |at: &&ActionAt| at.action.learned == Some(true);
-    let unlearned = spans_of(actions.iter().filter(|at| !learned(at)).map(|at| at.action.position));
-    let all = spans_of(actions.iter().map(|at| at.action.position));
-    let holes = subtract(Span { first: begin, last: end }, &all);
-    view.status = Some(status);
-    view.promised = Some(promised);
-    view.begin = Some(begin);
-    view.end = Some(end);
-    view.holes = Some(count(&holes));
-    view.unlearned = Some(count(&unlearned));
-    view.hole_spans = holes.into_iter().take(MAX_SPANS).collect();
-    view.unlearned_spans = unlearned.into_iter().take(MAX_SPANS).collect();
-    view.actions = actions.len() as u64;
-}
-
-fn record_finding(stored: &Stored, code: &str, what: &str) -> Finding {
-    let (shown, spans) = match key(&stored.key) {
-        Key::Metadata => ("the metadata".to_owned(), Vec::new()),
-        Key::Position(p) | Key::Wrapped(p) => (format!("position {p}"), vec![Span { first: p, last: p }]),
-        Key::Foreign => (format!("the foreign key {:?}", String::from_utf8_lossy(&stored.key)), Vec::new()),
-    };
-    Finding::new(code, Severity::Damage, format!("{shown} cannot be read: {what}; no replica opens this log"))
-        .in_file(&stored.file)
-        .at(stored.offset)
-        .over(&spans)
-}
-
-fn key_finding(stored: &Stored, action: &Action, findings: &mut Findings) {
-    let finding = match key(&stored.key) {
-        Key::Position(position) if position == action.position => return,
-        Key::Wrapped(_) => Finding::new(
-            "key-overflow",
-            Severity::Damage,
-            "a release up to 1.11 wrote this position with a negative key; it is listed after opening but cannot be read",
-        ),
-        _ => Finding::new(
-            "key-mismatch",
-            Severity::Damage,
-            format!("the key {:?} holds position {}", String::from_utf8_lossy(&stored.key), action.position),
-        ),
-    };
-    findings.push(
-        finding.in_file(&stored.file).at(stored.offset).over(&[Span { first: action.position, last: action.position }]),
-    );
-}
-
-fn salvage(db: &Db, view: &MesosView, actions: &[ActionAt]) -> Salvage {
-    let mut out = Salvage::default();
-    let mut metadata = None;
-    let (mut learned, mut found) = (Vec::new(), Vec::new());
-    for stored in db.newest.values() {
-        match &stored.record {
-            Some(Ok(Record::Metadata { status, promised })) => metadata = Some((*status, *promised)),
-            Some(Ok(Record::Promise { proposal })) => metadata = Some((Status::Voting, *proposal)),
-            Some(Ok(Record::Action(action, _))) => {
-                found.push(action.position);
-                if action.learned == Some(true) {
-                    learned.push(action.position);
-                }
-            }
-            _ => {}
-        }
-    }
-    learned.sort_unstable();
-    found.sort_unstable();
-    out.end = found.last().copied();
-    let learned = spans_of(learned);
-    let seen = spans_of(actions.iter().map(|at| at.action.position));
-    let seen = if view.opens { seen } else { Vec::new() };
-    let hidden: Vec<Span> = spans_of(found).iter().flat_map(|span| subtract(*span, &seen)).collect();
-    (out.status, out.promised) = metadata.unzip();
-    out.learned = count(&learned);
-    out.learned_spans = learned.into_iter().take(MAX_SPANS).collect();
-    out.hidden = count(&hidden);
-    out.hidden_spans = hidden.into_iter().take(MAX_SPANS).collect();
-    out
 }
 
 /// What opening would lose or already hides, and what is worth knowing about a log that opens.

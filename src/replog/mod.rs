@@ -8,11 +8,15 @@
 
 mod compare;
 pub mod content;
+mod digest;
+mod entry;
 mod finding;
+mod held;
 mod inspect;
 mod leveldb;
 mod positions;
 mod record;
+mod restore;
 mod rewrite;
 mod source;
 mod surroundings;
@@ -20,13 +24,15 @@ pub mod verdict;
 
 pub use compare::{Compared, Comparison, Difference, Group, Member, Restart, compare};
 pub use finding::{Finding, MAX_FINDINGS, MAX_SPANS, Severity};
-pub use inspect::{ActionAt, Inspection, MesosView, Salvage, Summary, inspect, inspect_as};
+pub use held::{Held, HeldQuota, HeldUpdate};
+pub use inspect::{Inspection, MesosView, Salvage, Summary, inspect, inspect_as};
 pub use leveldb::{Profile, crc_masked};
 pub use positions::{Span, count, describe, spans_of, subtract, union};
 pub use record::{
     Action, ActionKind, BadRecord, Key, METADATA_KEY, Record, Status, decode, encode_action, encode_metadata, key,
     key_of,
 };
+pub use restore::{ActionAt, Payloads};
 pub use rewrite::{Changes, Values, Writer, initialized_files};
 pub use source::{FileEntry, Files, Source, SourceError};
 pub use surroundings::{FileFacts, FileSort, Lock, Surroundings};

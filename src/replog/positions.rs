@@ -41,6 +41,35 @@ pub fn spans_of(ascending: impl IntoIterator<Item = u64>) -> Vec<Span> {
     spans
 }
 
+/// Positions that come in almost ascending order, kept as spans.
+#[derive(Debug, Default)]
+pub(crate) struct Positions {
+    spans: Vec<Span>,
+}
+
+/// Spans that are kept unjoined at most: positions with a gap after each, in no order.
+const UNJOINED_MAX: usize = 4_000_000;
+
+impl Positions {
+    pub(crate) fn add(&mut self, position: u64) {
+        match self.spans.last_mut() {
+            Some(span) if span.first <= position && position <= span.last => {}
+            Some(span) if span.last.checked_add(1) == Some(position) => span.last = position,
+            _ => {
+                if self.spans.len() >= UNJOINED_MAX {
+                    self.spans = union(std::mem::take(&mut self.spans).into_iter());
+                }
+                self.spans.push(Span { first: position, last: position });
+            }
+        }
+    }
+
+    /// Ascending and joined.
+    pub(crate) fn finish(self) -> Vec<Span> {
+        union(self.spans.into_iter())
+    }
+}
+
 /// What of `whole` is in none of the ascending, disjoint `taken`.
 pub fn subtract(whole: Span, taken: &[Span]) -> Vec<Span> {
     if whole.first > whole.last {

@@ -6,7 +6,7 @@
 //! that somebody wants to keep.
 
 use super::finding::Findings;
-use super::leveldb::{self, Entries, Profile, TableMeta};
+use super::leveldb::{self, Entries, Profile, Recall, Seen, TableMeta};
 use super::record::{METADATA_KEY, Status, encode_metadata};
 use super::source::Source;
 
@@ -71,28 +71,37 @@ impl Writer {
     pub fn open(source: &dyn Source) -> Result<(Self, Values, Changes), String> {
         let names = source.list().map_err(|error| format!("IO error: {}/LOCK: {error}", source.path()))?;
         let mut findings = Findings::default();
-        let db = leveldb::open(source, &names, Profile::Leveldb119, &mut findings);
+        let (mut visible, mut logged) = (Entries::new(), Entries::new());
+        let mut recall = Recall::new(source);
+        let mut lost = false;
+        let db = leveldb::open(source, &names, Profile::Leveldb119, &mut findings, &mut |stored, seen| {
+            let in_log = stored.shown && !is_table(&stored.file);
+            if seen == Seen::Hidden && !in_log {
+                return;
+            }
+            let value = recall.value(&stored.file, stored.place).map(<[u8]>::to_vec);
+            lost |= value.is_none() && stored.record.is_some();
+            if in_log {
+                // The newest of a key comes first.
+                logged.entry(stored.key.to_vec()).or_insert_with(|| (stored.sequence, value.clone()));
+            }
+            if seen == Seen::Visible {
+                visible.insert(stored.key.to_vec(), (stored.sequence, value));
+            }
+        });
         if let Some(error) = db.error {
             return Err(error);
+        }
+        if lost {
+            return Err("IO error: the directory changed while it was read".to_owned());
         }
         let damaged = findings.finish().iter().any(|finding| {
             finding.severity == super::Severity::Damage && finding.file.as_deref().is_some_and(is_table)
         });
-        let mut values = Values::new();
-        let mut flush = Entries::new();
-        for stored in &db.iterated {
-            let value = leveldb::value(source, stored).ok_or("IO error: the directory changed while it was read")?;
-            if !damaged {
-                flush.insert(stored.key.to_vec(), (stored.sequence, Some(value.clone())));
-            }
-            values.insert(stored.key.to_vec(), value);
-        }
-        if damaged {
-            // The tables stay, so deletions in the write-ahead log must reach a table above them.
-            for stored in db.newest.values().filter(|stored| stored.shown && !is_table(&stored.file)) {
-                flush.insert(stored.key.to_vec(), (stored.sequence, leveldb::value(source, stored)));
-            }
-        }
+        let values: Values =
+            visible.iter().filter_map(|(key, (_, value))| Some((key.clone(), value.clone()?))).collect();
+        // The tables stay where one is damaged, so deletions in the write-ahead log must reach a table above them.
+        let flush = if damaged { logged } else { visible };
         let highest = names.iter().filter_map(|file| leveldb::parse_name(&file.name)).map(|(number, _)| number).max();
         let fresh = !names.iter().any(|file| leveldb::parse_name(&file.name).is_some_and(|(number, _)| number > 0));
         let mut writer = Self {

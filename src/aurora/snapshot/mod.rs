@@ -14,6 +14,7 @@
 //! Deliberately not here: opening files, names (a `temp_` file is never a backup), digests, the age against a clock; and running the SQL
 //! statements of releases 0.13 to 0.18, in which they keep hosts, quotas, locks and job updates.
 
+mod entry;
 mod groups;
 mod judge;
 mod look;
@@ -29,6 +30,7 @@ mod text;
 mod walk;
 mod whole;
 
+pub use entry::{WalkedEntry, walk_entry_from};
 pub use rows::{TaskRow, list_tasks, list_tasks_from};
 pub use source::{ELEMENT_BYTES_MAX, STREAM_BYTES_MAX};
 pub use strange::FieldCounts;

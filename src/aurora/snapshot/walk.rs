@@ -111,49 +111,53 @@ pub struct Walked {
 
 /// Walks a snapshot to its end or to the first byte that cannot be understood, and reads the stream to its end.
 pub fn walk_from(read: impl Read, sink: &mut dyn BriefSink) -> Walked {
-    let mut walk = Walk {
-        source: Source::new(read),
-        sink,
-        walked: Walked::default(),
-        odd: Odd::default(),
-        of_one: Odd::default(),
-    };
+    let mut walk = Walk::new(read, sink);
     let error = walk.fields().err();
-    let Walk { mut source, mut walked, odd, .. } = walk;
-    walked.end = match &error {
-        Some(WalkError::Bytes(error)) => error.offset() as u64,
-        _ => source.offset(),
-    };
-    let drained = match &error {
-        // The stream has no more to give.
-        Some(WalkError::Read { at, .. }) => Ok(*at),
-        Some(WalkError::TooLong { limit }) => Ok(*limit),
-        _ => source.drain(),
-    };
-    (walked.size, walked.error) = match (drained, error) {
-        (Ok(size), error) => (size, error),
-        // What was understood to be damaged is damaged whatever follows.
-        (Err(_), Some(error)) => (source.offset(), Some(error)),
-        (Err(failed), None) => (source.offset(), Some(failed)),
-    };
-    walked.trailing = if walked.error.is_none() { walked.size - walked.end } else { 0 };
-    walked.unknown = odd.unknown.into();
-    walked.mistyped = odd.mistyped.into();
-    walked.not_utf8 = odd.not_utf8;
-    walked
+    walk.finish(error)
 }
 
-struct Walk<'s, R> {
-    source: Source<R>,
-    sink: &'s mut dyn BriefSink,
+pub(super) struct Walk<'s, R> {
+    pub(super) source: Source<R>,
+    pub(super) sink: &'s mut dyn BriefSink,
     walked: Walked,
     odd: Odd,
     /// What does not fit in the element at hand, kept apart because it may have to be begun again.
     of_one: Odd,
 }
 
-impl<R: Read> Walk<'_, R> {
-    fn fields(&mut self) -> Result<(), WalkError> {
+impl<'s, R: Read> Walk<'s, R> {
+    pub(super) fn new(read: R, sink: &'s mut dyn BriefSink) -> Self {
+        Self { source: Source::new(read), sink, walked: Walked::default(), odd: Odd::default(), of_one: Odd::default() }
+    }
+
+    /// Reads the rest of the stream and says what was seen.
+    pub(super) fn finish(self, error: Option<WalkError>) -> Walked {
+        let Walk { mut source, mut walked, odd, .. } = self;
+        walked.end = match &error {
+            Some(WalkError::Bytes(error)) => error.offset() as u64,
+            _ => source.offset(),
+        };
+        let drained = match &error {
+            // The stream has no more to give.
+            Some(WalkError::Read { at, .. }) => Ok(*at),
+            Some(WalkError::TooLong { limit }) => Ok(*limit),
+            _ => source.drain(),
+        };
+        (walked.size, walked.error) = match (drained, error) {
+            (Ok(size), error) => (size, error),
+            // What was understood to be damaged is damaged whatever follows.
+            (Err(_), Some(error)) => (source.offset(), Some(error)),
+            (Err(failed), None) => (source.offset(), Some(failed)),
+        };
+        walked.trailing = if walked.error.is_none() { walked.size - walked.end } else { 0 };
+        walked.unknown = odd.unknown.into();
+        walked.mistyped = odd.mistyped.into();
+        walked.not_utf8 = odd.not_utf8;
+        walked
+    }
+
+    /// The fields of a snapshot, up to its closing byte.
+    pub(super) fn fields(&mut self) -> Result<(), WalkError> {
         self.walked.starts_with_end = self.source.need(1)?.first() == Some(&0);
         while let Some((id, ttype)) = self.field()? {
             match (id, ttype) {
@@ -177,7 +181,7 @@ impl<R: Read> Walk<'_, R> {
         Ok(())
     }
 
-    fn field(&mut self) -> Result<Option<(i16, TType)>, WalkError> {
+    pub(super) fn field(&mut self) -> Result<Option<(i16, TType)>, WalkError> {
         if self.source.need(1)?.first() == Some(&0) {
             self.source.consume(1);
             return Ok(None);
@@ -186,7 +190,10 @@ impl<R: Read> Walk<'_, R> {
     }
 
     /// Lets `read` read an element from the window, again from its start with a wider window for as long as it lacks bytes.
-    fn skimmed<T>(&mut self, mut read: impl FnMut(&mut Cursor<'_, '_>) -> Skimmed<T>) -> Result<T, WalkError> {
+    pub(super) fn skimmed<T>(
+        &mut self,
+        mut read: impl FnMut(&mut Cursor<'_, '_>) -> Skimmed<T>,
+    ) -> Result<T, WalkError> {
         loop {
             let mut cursor = Cursor::new(self.source.window(), self.source.offset(), &mut self.of_one);
             match read(&mut cursor) {
@@ -208,7 +215,7 @@ impl<R: Read> Walk<'_, R> {
     }
 
     /// Head of a set or list whose elements should be of this type; whether they are.
-    fn head(&mut self, id: i16, wanted: TType) -> Result<(TType, usize, bool), WalkError> {
+    pub(super) fn head(&mut self, id: i16, wanted: TType) -> Result<(TType, usize, bool), WalkError> {
         let (elem, count) = self.skimmed(|cursor| cursor.seq_head())?;
         let right = count == 0 || elem == wanted;
         if !right {
@@ -229,15 +236,25 @@ impl<R: Read> Walk<'_, R> {
     }
 
     fn task(&mut self) -> Result<(), WalkError> {
+        self.element(|cursor, sink| {
+            sink.task(&task::task(cursor)?);
+            Ok(())
+        })
+    }
+
+    /// Lets `read` read an element from the window and hand it over, once all of it is in the window.
+    pub(super) fn element<T>(
+        &mut self,
+        mut read: impl FnMut(&mut Cursor<'_, '_>, &mut dyn BriefSink) -> Skimmed<T>,
+    ) -> Result<T, WalkError> {
         loop {
             let mut cursor = Cursor::new(self.source.window(), self.source.offset(), &mut self.of_one);
-            match task::task(&mut cursor) {
-                Ok(brief) => {
-                    self.sink.task(&brief);
+            match read(&mut cursor, self.sink) {
+                Ok(element) => {
                     let used = cursor.used();
                     self.source.consume(used);
                     self.odd.take(&mut self.of_one);
-                    return Ok(());
+                    return Ok(element);
                 }
                 Err(Stop::Bad(error)) => return Err(error.into()),
                 Err(Stop::More { at, needed }) => {
@@ -293,7 +310,7 @@ impl<R: Read> Walk<'_, R> {
     }
 
     /// Steps over a field of the snapshot. Of a container only one element at a time has to be in the window, of a text nothing.
-    fn skip(&mut self, ttype: TType) -> Result<(), WalkError> {
+    pub(super) fn skip(&mut self, ttype: TType) -> Result<(), WalkError> {
         match ttype {
             TType::String => self.skip_text(),
             TType::Set | TType::List => {
@@ -312,7 +329,7 @@ impl<R: Read> Walk<'_, R> {
         }
     }
 
-    fn skip_items(&mut self, elem: TType, count: usize) -> Result<(), WalkError> {
+    pub(super) fn skip_items(&mut self, elem: TType, count: usize) -> Result<(), WalkError> {
         for _ in 0..count {
             match elem {
                 TType::String => self.skip_text()?,

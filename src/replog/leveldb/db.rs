@@ -4,28 +4,26 @@
 //! then a forward iteration that merges all of them. Each stored entry carries whether the library would show it, so
 //! that the caller can tell what Mesos would see from what is really in the files.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::manifest::{self, Version};
-use super::merge::{compare, merge};
-use super::table::{self, Handle};
+use super::merge::{Seen, compare, merge};
+use super::table::Handle;
 use super::tables::{costs, meta_span};
-use super::wal;
+use super::wal::{self, LogReader};
+use crate::replog::digest::digest;
 use crate::replog::finding::{Finding, Findings, Severity};
-use crate::replog::positions::{Span, spans_of};
 use crate::replog::record::{self, Record};
 use crate::replog::source::{FileEntry, Source, SourceError};
 
-/// One file read into memory. Mesos's tables are 2 to 4 MB and its write-ahead logs a little more than 4 MB plus one
-/// value.
-pub(super) const FILE_BYTES_MAX: u64 = 256 << 20;
 /// Tables and logs read per directory.
 pub(super) const FILES_MAX: usize = 100_000;
-/// Entries held per directory, about 200 bytes each.
-const ENTRIES_MAX: usize = 10_000_000;
+/// Entries read per directory: a bound on time, since none of them is held for long.
+const ENTRIES_MAX: u64 = 50_000_000;
+/// Entries of write-ahead logs, which are held until they are sorted. A replica's log of 4 MB has some thousands.
+const WAL_ENTRIES_MAX: usize = 500_000;
 
 /// Which library the question is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,12 +48,12 @@ impl Profile {
 }
 
 /// Where a value is, so that it can be read again.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Place {
     /// In a table's block.
-    Table { file: Arc<str>, block: Handle, at: usize, len: usize },
-    /// In a write-ahead log's batch, held in memory.
-    Held(Arc<[u8]>),
+    Table { block: Handle, at: u32, len: u32 },
+    /// In a record of a write-ahead log.
+    Wal { record: u64, at: u32, len: u32 },
     /// The entry deletes its key.
     Deleted,
 }
@@ -68,9 +66,23 @@ pub(crate) struct Stored {
     /// Whether the library shows it; hidden entries are in damaged or unreferenced places.
     pub(crate) shown: bool,
     pub(crate) record: Option<Result<Record, record::BadRecord>>,
+    /// Of an APPEND's bytes.
+    pub(crate) digest: u64,
     pub(crate) place: Place,
     pub(crate) file: Arc<str>,
     pub(crate) offset: u64,
+}
+
+impl Stored {
+    /// Reads the record of a value.
+    pub(crate) fn read(value: Option<&[u8]>) -> (Option<Result<Record, record::BadRecord>>, u64) {
+        let record = value.map(record::decode);
+        let digest = match (&record, value) {
+            (Some(Ok(Record::Action(_, Some(bytes)))), Some(value)) => value.get(bytes.clone()).map_or(0, digest),
+            _ => 0,
+        };
+        (record, digest)
+    }
 }
 
 /// The whole directory as read.
@@ -85,16 +97,19 @@ pub(crate) struct Db {
     pub(crate) last_sequence: u64,
     /// What the manifest lists.
     pub(crate) version: Version,
-    /// What a forward iteration would give, in order.
-    pub(crate) iterated: Vec<Stored>,
-    /// All entries of all files, shown or not, newest per key.
-    pub(crate) newest: BTreeMap<Box<[u8]>, Stored>,
 }
 
-/// Reads a directory.
-pub(crate) fn open(source: &dyn Source, names: &[FileEntry], profile: Profile, findings: &mut Findings) -> Db {
+/// Reads a directory. `each` is called for every entry of every file in the order of keys, newest first, with whether
+/// a forward iteration of the library would give it.
+pub(crate) fn open(
+    source: &dyn Source,
+    names: &[FileEntry],
+    profile: Profile,
+    findings: &mut Findings,
+    each: &mut dyn FnMut(&Stored, Seen),
+) -> Db {
     let mut opener = Opener { source, names, profile, findings, uncertain: false, entries_left: ENTRIES_MAX };
-    opener.run()
+    opener.run(each)
 }
 
 pub(super) struct Opener<'a> {
@@ -103,7 +118,7 @@ pub(super) struct Opener<'a> {
     pub(super) profile: Profile,
     pub(super) findings: &'a mut Findings,
     pub(super) uncertain: bool,
-    pub(super) entries_left: usize,
+    pub(super) entries_left: u64,
 }
 
 /// Number and kind of a file name, as the library parses it.
@@ -137,7 +152,7 @@ pub(crate) enum FileKind {
 }
 
 impl Opener<'_> {
-    fn run(&mut self) -> Db {
+    fn run(&mut self, each: &mut dyn FnMut(&Stored, Seen)) -> Db {
         let mut error = None;
         let mut version = Version::default();
         let created = !self.names.iter().any(|file| file.name == "CURRENT");
@@ -164,14 +179,13 @@ impl Opener<'_> {
                 self.source.path()
             ));
         }
-        let (mut children, last_sequence) = self.logs(&version, created);
-        let mut newest = BTreeMap::new();
-        for stored in children.iter().flatten() {
-            keep_newest(&mut newest, stored);
-        }
-        children.extend(self.tables(&version, created, &mut newest));
-        let iterated = if error.is_some() { Vec::new() } else { merge(children, last_sequence) };
-        Db { error, created, uncertain: self.uncertain, last_sequence, version, iterated, newest }
+        let (run, last_sequence) = self.logs(&version, created);
+        let tables = self.tables(&version, created, error.is_some());
+        let fails = error.is_some();
+        merge(self, run, tables, last_sequence, &mut |stored, seen| {
+            each(stored, if fails { Seen::Hidden } else { seen });
+        });
+        Db { error, created, uncertain: self.uncertain, last_sequence, version }
     }
 
     fn missing_current(&mut self) {
@@ -214,6 +228,10 @@ impl Opener<'_> {
             return Err(fail(text.to_owned()));
         };
         let name = String::from_utf8_lossy(name).into_owned();
+        if name.is_empty() {
+            self.damage("current-bad", "CURRENT", "CURRENT names nothing, and no replica opens this log");
+            return Err(fail(format!("IO error: {path}/: Is a directory")));
+        }
         if !self.names.iter().any(|file| file.name == name) {
             self.damage("manifest-missing", &name, &format!("CURRENT names {name}, which is not there"));
             let io = format!("{path}/{name}: No such file or directory");
@@ -222,11 +240,17 @@ impl Opener<'_> {
                 Profile::Leveldb14 | Profile::Leveldb119 => format!("IO error: {io}"),
             }));
         }
-        let bytes = match self.source.read(&name, FILE_BYTES_MAX) {
-            Ok(bytes) => bytes,
-            Err(error) => return Err(fail(self.unread(&name, &error, "manifest-unreadable"))),
-        };
-        let scan = manifest::scan(&bytes, self.profile.strict_eof(), self.profile == Profile::Leveldb123);
+        let reader = LogReader::new(self.source, &name, self.profile.strict_eof());
+        let scan = manifest::scan(reader, self.profile == Profile::Leveldb123);
+        if let Some(error) = &scan.failed {
+            let text = self.unread(&name, error, "manifest-unreadable");
+            return Err((text, scan.version));
+        }
+        if scan.version.cut {
+            self.uncertain = true;
+            let text = "lists more tables than are read";
+            self.findings.push(Finding::new("limit-tables", Severity::Warning, text).in_file(&name));
+        }
         for drop in &scan.drops {
             let (code, severity) =
                 if drop.torn { ("manifest-torn", Severity::Warning) } else { ("manifest-corrupt", Severity::Damage) };
@@ -303,7 +327,7 @@ impl Opener<'_> {
     }
 
     /// Write-ahead logs that an open replays, as one sorted run, and the last sequence number after them.
-    fn logs(&mut self, version: &Version, created: bool) -> (Vec<Vec<Stored>>, u64) {
+    fn logs(&mut self, version: &Version, created: bool) -> (Vec<Stored>, u64) {
         let mut last_sequence = version.last_sequence;
         let mut logs: Vec<(u64, &FileEntry)> = self
             .names
@@ -332,60 +356,83 @@ impl Opener<'_> {
             ));
         }
         run.sort_by(compare);
-        (vec![run], last_sequence)
+        (run, last_sequence)
     }
 
     fn wal(&mut self, file: &FileEntry, live: bool, last_sequence: &mut u64, run: &mut Vec<Stored>) {
-        let bytes = match self.source.read(&file.name, FILE_BYTES_MAX) {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                self.unread(&file.name, &error, "wal-unreadable");
-                return;
-            }
-        };
         let name: Arc<str> = file.name.as_str().into();
-        let mut reader = wal::LogReader::new(&bytes, self.profile.strict_eof());
-        while let Some((offset, record)) = reader.next_record() {
-            let Some(batch) = wal::batch(&record) else {
-                self.findings.push(batch_finding(&name, offset, "log record too small"));
+        let mut reader = LogReader::new(self.source, &name, self.profile.strict_eof());
+        while let Some(record) = reader.next_record() {
+            let Some(mut batch) = wal::batch(&record.bytes) else {
+                if !record.hidden {
+                    self.findings.push(batch_finding(&name, record.offset, "log record too small"));
+                }
                 continue;
             };
-            if let Some(reason) = batch.error {
-                self.findings.push(batch_finding(&name, offset, reason));
-            }
-            for op in &batch.ops {
-                if !self.take_entry() {
+            let shown = live && !record.hidden;
+            for op in &mut batch {
+                if run.len() >= WAL_ENTRIES_MAX || !self.take_entry() {
+                    self.too_many(&name);
                     return;
                 }
+                let (found, digest) = Stored::read(op.value);
                 run.push(Stored {
                     key: op.key.into(),
                     sequence: op.sequence,
-                    shown: live,
-                    record: op.value.map(record::decode),
-                    place: op.value.map_or(Place::Deleted, |value| Place::Held(value.into())),
+                    shown,
+                    record: found,
+                    digest,
+                    place: op.value.map_or(Place::Deleted, |value| Place::Wal {
+                        record: record.offset,
+                        at: op.at as u32,
+                        len: value.len() as u32,
+                    }),
                     file: Arc::clone(&name),
-                    offset,
+                    offset: record.offset,
                 });
+            }
+            if record.hidden {
+                continue;
+            }
+            if let Some(reason) = batch.error {
+                self.findings.push(batch_finding(&name, record.offset, reason));
             }
             if live {
                 *last_sequence = (*last_sequence).max(batch.last_sequence);
             }
         }
-        for drop in &reader.drops {
-            let torn = drop.torn;
-            self.findings.push(
-                Finding::new(
-                    if torn { "wal-torn" } else { "wal-corrupt" },
-                    if torn { Severity::Warning } else { Severity::Damage },
-                    format!(
-                        "{} bytes are dropped without a word when this log is opened: {}; the end moves back by what they held",
-                        drop.bytes, drop.reason
-                    ),
-                )
-                .in_file(&name)
-                .at(drop.offset),
-            );
+        if let Some(error) = &reader.failed {
+            self.unread(&file.name, error, "wal-unreadable");
         }
+        self.dropped(&name, live, &reader.drops);
+    }
+
+    fn dropped(&mut self, name: &str, live: bool, drops: &[wal::Drop]) {
+        for drop in drops {
+            let (code, severity) = match (drop.torn, live) {
+                (true, true) => ("wal-torn", Severity::Warning),
+                (false, true) => ("wal-corrupt", Severity::Damage),
+                (_, false) => ("wal-old-damaged", Severity::Info),
+            };
+            let what = if live {
+                "dropped without a word when this log is opened"
+            } else {
+                "damaged in a log that is not replayed any more"
+            };
+            let cost = if drop.positions.is_empty() {
+                "; the end moves back by what they held".to_owned()
+            } else {
+                costs(&drop.positions)
+            };
+            let text = format!("{} bytes are {what}: {}{cost}", drop.bytes, drop.reason);
+            self.findings.push(Finding::new(code, severity, text).in_file(name).at(drop.offset).over(&drop.positions));
+        }
+    }
+
+    fn too_many(&mut self, name: &str) {
+        self.uncertain = true;
+        let text = format!("more than {WAL_ENTRIES_MAX} entries in write-ahead logs; the rest was not read");
+        self.findings.push(Finding::new("limit-entries", Severity::Warning, text).in_file(name));
     }
 
     pub(super) fn take_entry(&mut self) -> bool {
@@ -413,37 +460,4 @@ fn batch_finding(name: &str, offset: u64, reason: &str) -> Finding {
     )
     .in_file(name)
     .at(offset)
-}
-pub(crate) fn action_spans(entries: &[Stored]) -> Vec<Span> {
-    let mut positions: Vec<u64> = entries
-        .iter()
-        .filter_map(|stored| match &stored.record {
-            Some(Ok(Record::Action(action, _))) => Some(action.position),
-            _ => None,
-        })
-        .collect();
-    positions.sort_unstable();
-    spans_of(positions)
-}
-
-pub(super) fn keep_newest(newest: &mut BTreeMap<Box<[u8]>, Stored>, stored: &Stored) {
-    match newest.get(&stored.key) {
-        Some(held) if held.sequence > stored.sequence || held.sequence == stored.sequence && held.shown => {}
-        _ => {
-            newest.insert(stored.key.clone(), stored.clone());
-        }
-    }
-}
-
-/// A stored value again; tables are read by block.
-pub(crate) fn value(source: &dyn Source, stored: &Stored) -> Option<Vec<u8>> {
-    match &stored.place {
-        Place::Deleted => None,
-        Place::Held(bytes) => Some(bytes.to_vec()),
-        Place::Table { file, block, at, len } => {
-            let bytes = source.read_at(file, block.offset, block.size.checked_add(table::TRAILER)?).ok()?;
-            let block = table::block(&bytes, Handle { offset: 0, size: block.size }).ok()?;
-            block.bytes.get(*at..at.checked_add(*len)?).map(<[u8]>::to_vec)
-        }
-    }
 }

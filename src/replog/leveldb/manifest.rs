@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::bytes::Cursor;
 use super::wal::{Drop, LogReader};
+use crate::replog::source::SourceError;
 
 /// Levels of the library; an edit naming another is corrupt.
 const LEVELS: u32 = 7;
@@ -31,6 +32,8 @@ pub(crate) struct Version {
     pub(crate) prev_log_number: u64,
     pub(crate) last_sequence: u64,
     pub(crate) edits: u64,
+    /// More tables are listed than are kept.
+    pub(crate) cut: bool,
 }
 
 /// The result of reading a manifest.
@@ -40,6 +43,8 @@ pub(crate) struct ManifestScan {
     /// The status text that an open would end with.
     pub(crate) error: Option<String>,
     pub(crate) drops: Vec<Drop>,
+    /// Why not everything was read.
+    pub(crate) failed: Option<SourceError>,
 }
 
 #[derive(Default)]
@@ -50,17 +55,16 @@ struct Seen {
 }
 
 /// Reads a manifest. `nonempty_keys` is the check that came with 1.22: an empty internal key is corrupt.
-pub(crate) fn scan(file: &[u8], strict_eof: bool, nonempty_keys: bool) -> ManifestScan {
-    let mut reader = LogReader::new(file, strict_eof);
+pub(crate) fn scan(mut reader: LogReader<'_>, nonempty_keys: bool) -> ManifestScan {
     let mut version = Version::default();
     let mut seen = Seen::default();
     let mut error = None;
-    while let Some((_, record)) = reader.next_record() {
+    while let Some(record) = reader.next_record() {
         // A drop before this record makes the open fail before the record is used.
         if error.is_some() || reader.drops.iter().any(|drop| !drop.torn) {
             break;
         }
-        error = apply(&mut version, &mut seen, &record, nonempty_keys);
+        error = apply(&mut version, &mut seen, &record.bytes, nonempty_keys);
         version.edits += 1;
     }
     let reported = reader.drops.iter().find(|drop| !drop.torn).map(|drop| format!("Corruption: {}", drop.reason));
@@ -73,7 +77,7 @@ pub(crate) fn scan(file: &[u8], strict_eof: bool, nonempty_keys: bool) -> Manife
         };
         Some(format!("Corruption: {missing}"))
     });
-    ManifestScan { version, error, drops: reader.drops }
+    ManifestScan { version, error, drops: reader.drops, failed: reader.failed }
 }
 
 fn apply(version: &mut Version, seen: &mut Seen, record: &[u8], nonempty_keys: bool) -> Option<String> {
@@ -94,6 +98,8 @@ fn apply(version: &mut Version, seen: &mut Seen, record: &[u8], nonempty_keys: b
     for table in edit.added {
         if version.tables.len() < MAX_TABLES {
             version.tables.insert((table.level, table.number), table);
+        } else {
+            version.cut = true;
         }
     }
     if let Some(number) = edit.log_number {

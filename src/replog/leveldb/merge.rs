@@ -1,9 +1,19 @@
-//! A forward iteration over sorted runs, in the library's order.
+//! A forward iteration over sorted runs, in the library's order, with one entry of each run in memory.
 
 use std::cmp::Ordering;
-use std::collections::VecDeque;
+use std::collections::BinaryHeap;
 
-use super::db::{Place, Stored};
+use super::db::{Opener, Place, Stored};
+use super::tables::{Reading, Run, ahead};
+
+/// Whether the library gives an entry to whoever iterates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Seen {
+    /// It does.
+    Visible,
+    /// A newer entry of its key, or a place that the library does not read, hides it.
+    Hidden,
+}
 
 /// Order of internal keys: user key ascending, sequence descending.
 pub(super) fn compare(a: &Stored, b: &Stored) -> Ordering {
@@ -11,32 +21,65 @@ pub(super) fn compare(a: &Stored, b: &Stored) -> Ordering {
     a.key.cmp(&b.key).then(b.sequence.cmp(&a.sequence)).then(put(b).cmp(&put(a)))
 }
 
-/// A forward iteration over all runs, as the library's merging and database iterators do it: a key that does not sort
-/// after the one before it is hidden.
-pub(super) fn merge(runs: Vec<Vec<Stored>>, last_sequence: u64) -> Vec<Stored> {
-    let mut runs: Vec<VecDeque<Stored>> =
-        runs.into_iter().map(|run| run.into_iter().filter(|stored| stored.shown).collect()).collect();
-    let mut out = Vec::new();
+/// The first entry of a run; the smallest is on top of the heap, the first run's among equals.
+struct Head {
+    stored: Stored,
+    run: usize,
+}
+
+impl PartialEq for Head {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Head {}
+
+impl PartialOrd for Head {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Head {
+    fn cmp(&self, other: &Self) -> Ordering {
+        compare(&other.stored, &self.stored).then(other.run.cmp(&self.run))
+    }
+}
+
+/// Hands out every entry of every run. A key that does not sort after the one before it is hidden, as the library's
+/// merging and database iterators have it; damaged tables are not in order.
+pub(super) fn merge(
+    opener: &mut Opener<'_>,
+    logs: Vec<Stored>,
+    tables: Vec<Run>,
+    last_sequence: u64,
+    each: &mut dyn FnMut(&Stored, Seen),
+) {
+    let (source, count) = (opener.source, tables.len());
+    let ahead = ahead(count);
+    let mut logs = logs.into_iter();
+    let mut runs: Vec<Reading<'_>> = tables.into_iter().map(|run| Reading::new(source, run, ahead)).collect();
+    let mut next = |run: usize, opener: &mut Opener<'_>| match run.checked_sub(1) {
+        None => logs.next(),
+        Some(table) => runs.get_mut(table)?.next(opener),
+    };
+    let mut heap = BinaryHeap::new();
+    for run in 0..=count {
+        heap.extend(next(run, opener).map(|stored| Head { stored, run }));
+    }
     let mut hidden_up_to: Option<Box<[u8]>> = None;
-    loop {
-        let mut best: Option<(usize, &Stored)> = None;
-        for (at, run) in runs.iter().enumerate() {
-            if let Some(front) = run.front()
-                && best.is_none_or(|(_, held)| compare(front, held) == Ordering::Less)
-            {
-                best = Some((at, front));
+    while let Some(Head { stored, run }) = heap.pop() {
+        heap.extend(next(run, opener).map(|stored| Head { stored, run }));
+        let mut seen = Seen::Hidden;
+        if stored.shown && stored.sequence <= last_sequence {
+            if matches!(stored.place, Place::Deleted) {
+                hidden_up_to = Some(stored.key.clone());
+            } else if hidden_up_to.as_ref().is_none_or(|hidden| stored.key > *hidden) {
+                hidden_up_to = Some(stored.key.clone());
+                seen = Seen::Visible;
             }
         }
-        let best = best.map(|(at, _)| at);
-        let Some(stored) = best.and_then(|at| runs.get_mut(at)).and_then(VecDeque::pop_front) else { return out };
-        if stored.sequence > last_sequence {
-            continue;
-        }
-        if matches!(stored.place, Place::Deleted) {
-            hidden_up_to = Some(stored.key);
-        } else if hidden_up_to.as_ref().is_none_or(|hidden| stored.key > *hidden) {
-            hidden_up_to = Some(stored.key.clone());
-            out.push(stored);
-        }
+        each(&stored, seen);
     }
 }

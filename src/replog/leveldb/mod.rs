@@ -10,12 +10,16 @@ mod db;
 mod encode;
 mod manifest;
 mod merge;
+mod recall;
 mod table;
 mod tables;
 mod wal;
+mod window;
 
 pub use db::Profile;
-pub(crate) use db::{Db, Stored, open, parse_name, value};
+pub(crate) use db::{Db, FileKind, Place, Stored, open, parse_name};
 pub(crate) use encode::{Entries, batch, log_record, manifest, table};
 pub(crate) use manifest::TableMeta;
+pub(crate) use merge::Seen;
+pub(crate) use recall::Recall;
 pub use table::crc_masked;

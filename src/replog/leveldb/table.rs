@@ -2,16 +2,20 @@
 //!
 //! A block answers two questions that differ: what is in it (our reader), and whether the library that Mesos was
 //! built with shows it ([`BlockFault::hides`]). A wrong checksum hides nothing, since Mesos never asks for checks.
+//! One block is held at a time, and entries come out of it one by one.
 
 use super::bytes::Cursor;
+use super::window::Window;
+use crate::replog::source::SourceError;
 
 /// Footer: two handles padded to 40 bytes, then the magic number.
 const FOOTER: u64 = 48;
 pub(crate) const MAGIC: u64 = 0xdb47_7524_8b80_fb57;
 /// Type byte and checksum after each block.
 pub(crate) const TRAILER: u64 = 5;
-/// A decompressed block. Blocks are 4 KB plus one value; Aurora's values stay under a megabyte unless configured so.
-const BLOCK_BYTES_MAX: usize = 256 << 20;
+/// A block, stored or decompressed. Blocks are 4 KB plus one value; Aurora's values stay under a megabyte unless
+/// configured otherwise.
+pub(crate) const BLOCK_BYTES_MAX: u64 = 64 << 20;
 
 /// The checksum of the log and table formats: CRC-32C, rotated and offset.
 pub fn crc_masked(parts: &[&[u8]]) -> u32 {
@@ -27,13 +31,13 @@ pub(crate) struct Handle {
 }
 
 impl Handle {
-    fn decode(cursor: &mut Cursor<'_>) -> Option<Self> {
+    pub(crate) fn decode(cursor: &mut Cursor<'_>) -> Option<Self> {
         Some(Self { offset: cursor.varint64()?, size: cursor.varint64()? })
     }
 }
 
 /// What is wrong with a block.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum BlockFault {
     BadHandle,
     Truncated,
@@ -42,128 +46,180 @@ pub(crate) enum BlockFault {
     BadContents,
     EntryCut,
     Checksum,
+    /// Longer than we hold; the library may well read it.
+    TooLarge,
+    /// It could not be read by us.
+    Unread(SourceError),
 }
 
 impl BlockFault {
     /// Does the library lose the block (or the rest of it) because of this?
-    pub(crate) fn hides(self) -> bool {
-        match self {
-            Self::Checksum => false,
-            Self::BadHandle
-            | Self::Truncated
-            | Self::BadType
-            | Self::BadSnappy
-            | Self::BadContents
-            | Self::EntryCut => true,
-        }
+    pub(crate) fn hides(&self) -> bool {
+        !matches!(self, Self::Checksum | Self::TooLarge | Self::Unread(_))
+    }
+
+    /// Is it our reading that ends here, and not the data?
+    pub(crate) fn ours(&self) -> bool {
+        matches!(self, Self::TooLarge | Self::Unread(_))
     }
 }
 
 /// A block's uncompressed bytes, and what was noticed while getting them.
-pub(crate) struct Block<'a> {
-    pub(crate) bytes: std::borrow::Cow<'a, [u8]>,
+pub(crate) struct Block {
+    pub(crate) bytes: Vec<u8>,
     pub(crate) checksum_ok: bool,
     pub(crate) snappy: bool,
 }
 
-/// Reads the block at `handle` from the file's bytes.
-pub(crate) fn block(file: &[u8], handle: Handle) -> Result<Block<'_>, BlockFault> {
-    let start = usize::try_from(handle.offset).map_err(|_| BlockFault::Truncated)?;
-    let end =
-        handle.offset.checked_add(handle.size).and_then(|end| end.checked_add(TRAILER)).ok_or(BlockFault::Truncated)?;
-    let end = usize::try_from(end).map_err(|_| BlockFault::Truncated)?;
-    let whole = file.get(start..end).ok_or(BlockFault::Truncated)?;
-    let size = usize::try_from(handle.size).map_err(|_| BlockFault::Truncated)?;
-    let (data, trailer) = whole.split_at_checked(size).ok_or(BlockFault::Truncated)?;
+/// Reads the block at `handle`.
+pub(crate) fn block(file: &mut Window<'_>, handle: Handle) -> Result<Block, BlockFault> {
+    let whole = handle.size.checked_add(TRAILER).ok_or(BlockFault::Truncated)?;
+    handle.offset.checked_add(whole).ok_or(BlockFault::Truncated)?;
+    // Whether the file is long enough is asked before whether that is too much for us.
+    let probe = whole.min(BLOCK_BYTES_MAX + TRAILER);
+    let last = handle.offset + whole - 1;
+    if whole > probe && file.get(last, 1).map_err(BlockFault::Unread)?.is_empty() {
+        return Err(BlockFault::Truncated);
+    }
+    if whole > probe {
+        return Err(BlockFault::TooLarge);
+    }
+    let len = usize::try_from(whole).map_err(|_| BlockFault::TooLarge)?;
+    let got = file.get(handle.offset, len).map_err(BlockFault::Unread)?;
+    if got.len() < len {
+        return Err(BlockFault::Truncated);
+    }
+    let (data, trailer) = got.split_at_checked(len - TRAILER as usize).ok_or(BlockFault::Truncated)?;
     let mut cursor = Cursor::new(trailer);
     let (Some(kind), Some(crc)) = (cursor.byte(), cursor.fixed32()) else { return Err(BlockFault::Truncated) };
     let checksum_ok = crc == crc_masked(&[data, &[kind]]);
     match kind {
-        0 => Ok(Block { bytes: data.into(), checksum_ok, snappy: false }),
+        0 => Ok(Block { bytes: data.to_vec(), checksum_ok, snappy: false }),
         1 => {
             let len = snap::raw::decompress_len(data).map_err(|_| BlockFault::BadSnappy)?;
-            if len > BLOCK_BYTES_MAX {
-                return Err(BlockFault::BadSnappy);
+            if len as u64 > BLOCK_BYTES_MAX {
+                return Err(BlockFault::TooLarge);
             }
             let bytes = snap::raw::Decoder::new().decompress_vec(data).map_err(|_| BlockFault::BadSnappy)?;
-            Ok(Block { bytes: bytes.into(), checksum_ok, snappy: true })
+            Ok(Block { bytes, checksum_ok, snappy: true })
         }
         _ => Err(BlockFault::BadType),
     }
 }
 
-/// Walks a block's entries in order. Answers the fault that ends it early, if one does.
-pub(crate) fn entries(bytes: &[u8], mut each: impl FnMut(&[u8], usize, &[u8])) -> Option<BlockFault> {
-    let Some(tail) = bytes.len().checked_sub(4) else { return Some(BlockFault::BadContents) };
-    let (body, count) = bytes.split_at(tail);
-    let Some(restarts) = Cursor::new(count).fixed32() else { return Some(BlockFault::BadContents) };
-    if restarts as usize > body.len() / 4 {
-        return Some(BlockFault::BadContents);
-    }
-    if restarts == 0 {
-        return None;
-    }
-    let body = body.get(..body.len() - restarts as usize * 4).unwrap_or_default();
-    // The first restart point is where reading begins; writers put it at zero.
-    let first = bytes.get(body.len()..).and_then(|rest| Cursor::new(rest).fixed32()).unwrap_or(0) as usize;
-    let mut cursor = Cursor::new(body.get(first..).unwrap_or_default());
-    let mut key: Vec<u8> = Vec::new();
-    while !cursor.is_empty() {
-        let entry = (|| {
-            let (shared, fresh, len) = (cursor.varint32()?, cursor.varint32()?, cursor.varint32()?);
-            if key.len() < shared as usize {
-                return None;
+/// Walks a block's entries in order.
+pub(crate) struct Entries {
+    bytes: Vec<u8>,
+    at: usize,
+    end: usize,
+    key: Vec<u8>,
+    fault: Option<BlockFault>,
+}
+
+/// Where an entry's value is in its block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ValueAt {
+    pub(crate) at: usize,
+    pub(crate) len: usize,
+}
+
+impl Entries {
+    pub(crate) fn new(bytes: Vec<u8>) -> Self {
+        let mut entries = Self { bytes, at: 0, end: 0, key: Vec::new(), fault: None };
+        let tail = entries.bytes.len().checked_sub(4);
+        let count = tail.and_then(|tail| Cursor::new(entries.bytes.get(tail..)?).fixed32());
+        match (tail, count) {
+            (Some(tail), Some(count)) if count as usize <= tail / 4 => {
+                let end = tail - count as usize * 4;
+                // The first restart point is where reading begins; writers put it at zero.
+                let first = Cursor::new(entries.bytes.get(end..).unwrap_or_default()).fixed32().unwrap_or(0);
+                entries.at = (first as usize).min(end);
+                entries.end = if count == 0 { entries.at } else { end };
             }
-            let fresh = cursor.take(fresh as usize)?;
-            let at = body.len() - cursor.rest.len();
-            let value = cursor.take(len as usize)?;
-            key.truncate(shared as usize);
-            key.extend_from_slice(fresh);
-            Some((at, value))
-        })();
-        let Some((at, value)) = entry else { return Some(BlockFault::EntryCut) };
-        each(&key, at, value);
+            _ => entries.fault = Some(BlockFault::BadContents),
+        }
+        entries
     }
-    None
+
+    /// The next entry's value; its key is in [`Entries::key`].
+    pub(crate) fn next_entry(&mut self) -> Option<ValueAt> {
+        if self.at >= self.end || self.fault.is_some() {
+            return None;
+        }
+        let found = self.step();
+        if found.is_none() {
+            self.fault = Some(BlockFault::EntryCut);
+        }
+        found
+    }
+
+    fn step(&mut self) -> Option<ValueAt> {
+        let mut cursor = Cursor::new(self.bytes.get(self.at..self.end)?);
+        let (shared, fresh, len) = (cursor.varint32()?, cursor.varint32()?, cursor.varint32()?);
+        if self.key.len() < shared as usize {
+            return None;
+        }
+        let fresh = cursor.take(fresh as usize)?;
+        let at = self.end - cursor.rest.len();
+        cursor.take(len as usize)?;
+        self.at = self.end - cursor.rest.len();
+        self.key.truncate(shared as usize);
+        self.key.extend_from_slice(fresh);
+        Some(ValueAt { at, len: len as usize })
+    }
+
+    pub(crate) fn key(&self) -> &[u8] {
+        &self.key
+    }
+
+    pub(crate) fn value(&self, value: ValueAt) -> &[u8] {
+        value.at.checked_add(value.len).and_then(|end| self.bytes.get(value.at..end)).unwrap_or_default()
+    }
+
+    /// What ended the walk early, if something did.
+    pub(crate) fn fault(&self) -> Option<&BlockFault> {
+        self.fault.as_ref()
+    }
 }
 
 /// The index of a table: where its blocks are, with the separator key after each.
 pub(crate) struct Index {
-    pub(crate) blocks: Vec<(Vec<u8>, Option<Handle>)>,
+    pub(crate) entries: Entries,
     pub(crate) checksum_ok: bool,
     pub(crate) snappy: bool,
-    /// The index itself ends early.
-    pub(crate) cut: bool,
     pub(crate) handle: Handle,
 }
 
-/// Opens a table of the size that the manifest states. The error is the status text without its path.
-pub(crate) fn open(file: &[u8], size: u64) -> Result<Index, String> {
-    if size < FOOTER {
-        return Err("Corruption: file is too short to be an sstable".to_owned());
-    }
+/// Why a table does not open: the status text without its path, or our own limit.
+pub(crate) enum TableFault {
+    Text(&'static str),
+    Ours(BlockFault),
+}
+
+/// Opens a table of the size that the manifest states.
+pub(crate) fn open(file: &mut Window<'_>, size: u64) -> Result<Index, TableFault> {
+    let Some(footer) = size.checked_sub(FOOTER) else {
+        return Err(TableFault::Text("Corruption: file is too short to be an sstable"));
+    };
     // The library maps the real file and asks for bytes by the manifest's size.
-    let footer = usize::try_from(size - FOOTER)
-        .ok()
-        .zip(usize::try_from(size).ok())
-        .and_then(|(from, to)| file.get(from..to))
-        .ok_or("IO error: Invalid argument")?;
-    let (handles, magic) = footer.split_at_checked(40).ok_or("IO error: Invalid argument")?;
+    let footer = file.get(footer, FOOTER as usize).map_err(|error| TableFault::Ours(BlockFault::Unread(error)))?;
+    let (handles, magic) = match footer.split_at_checked(40) {
+        Some(parts) if footer.len() == FOOTER as usize => parts,
+        _ => return Err(TableFault::Text("IO error: Invalid argument")),
+    };
     if Cursor::new(magic).fixed64() != Some(MAGIC) {
-        return Err("Corruption: not an sstable (bad magic number)".to_owned());
+        return Err(TableFault::Text("Corruption: not an sstable (bad magic number)"));
     }
     let mut cursor = Cursor::new(handles);
     let handle = Handle::decode(&mut cursor)
         .and_then(|_metaindex| Handle::decode(&mut cursor))
-        .ok_or("Corruption: bad block handle")?;
+        .ok_or(TableFault::Text("Corruption: bad block handle"))?;
     let index = block(file, handle).map_err(|fault| match fault {
-        BlockFault::Truncated => "IO error: Invalid argument",
-        BlockFault::BadType => "Corruption: bad block type",
-        _ => "Corruption: corrupted compressed block contents",
+        BlockFault::Truncated => TableFault::Text("IO error: Invalid argument"),
+        BlockFault::BadType => TableFault::Text("Corruption: bad block type"),
+        fault if fault.ours() => TableFault::Ours(fault),
+        _ => TableFault::Text("Corruption: corrupted compressed block contents"),
     })?;
-    let mut blocks = Vec::new();
-    let cut = entries(&index.bytes, |key, _, value| {
-        blocks.push((key.to_vec(), Handle::decode(&mut Cursor::new(value))));
-    });
-    Ok(Index { blocks, checksum_ok: index.checksum_ok, snappy: index.snappy, cut: cut.is_some(), handle })
+    let (checksum_ok, snappy) = (index.checksum_ok, index.snappy);
+    Ok(Index { entries: Entries::new(index.bytes), checksum_ok, snappy, handle })
 }

@@ -1,83 +1,82 @@
 //! The tables of a directory: those that the version names, those that it does not, and what each damage may cost.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::Ordering;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use super::db::{
-    FILE_BYTES_MAX, FILES_MAX, FileKind, Opener, Place, Profile, Stored, action_spans, keep_newest, parse_name,
-};
+use super::bytes::Cursor;
+use super::db::{FILES_MAX, FileKind, Opener, Place, Profile, Stored, parse_name};
 use super::manifest::{TableMeta, Version};
-use super::table::{self, BlockFault, Handle};
+use super::table::{self, BLOCK_BYTES_MAX, BlockFault, Handle, TableFault};
+use super::window::Window;
 use crate::replog::finding::{Finding, Severity};
-use crate::replog::positions::{Span, describe};
-use crate::replog::record::{self, Key};
-use crate::replog::source::FileEntry;
+use crate::replog::positions::{Positions, Span, describe};
+use crate::replog::record::{self, Key, Record};
+use crate::replog::source::{FileEntry, Source};
+
+/// Bytes read ahead of all tables that are open at once, and of one of them.
+const AHEAD_TOTAL: usize = 4 << 20;
+const AHEAD_MIN: usize = 8 << 10;
+const AHEAD_MAX: usize = 128 << 10;
+
+/// Tables that come one after another in the order of keys: one of level 0, all of a deeper level, or one that the
+/// manifest does not name. One table and one block of it are open at a time.
+pub(super) struct Run {
+    tables: VecDeque<Planned>,
+}
+
+/// A table that is to be read.
+struct Planned {
+    file: FileEntry,
+    meta: Option<TableMeta>,
+    fate: Fate,
+}
+
+/// What becomes of a table when the directory is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Live,
+    /// The library deletes it with everything else: there is no CURRENT.
+    Doomed,
+    /// Not named by the manifest, and deleted.
+    Stray,
+    /// Whether a manifest names it is not known, since none can be used.
+    Unlisted,
+}
 
 impl Opener<'_> {
-    /// Runs of the tables that the version names (level 0 one by one, deeper levels joined); tables that it does not
-    /// name only reach `newest`.
-    pub(super) fn tables(
-        &mut self,
-        version: &Version,
-        created: bool,
-        newest: &mut BTreeMap<Box<[u8]>, Stored>,
-    ) -> Vec<Vec<Stored>> {
-        let mut runs: Vec<Vec<Stored>> = Vec::new();
+    /// Runs of the tables that the version names (level 0 one by one, deeper levels joined), then of those that it
+    /// does not.
+    pub(super) fn tables(&mut self, version: &Version, created: bool, fails: bool) -> Vec<Run> {
+        let mut runs: Vec<Run> = Vec::new();
         let mut live: Vec<&TableMeta> = version.tables.values().collect();
-        live.sort_by(|a, b| {
-            (a.level, internal_key(&a.smallest))
-                .cmp(&(b.level, internal_key(&b.smallest)))
-                .then(a.number.cmp(&b.number))
-        });
+        live.sort_by(|a, b| a.level.cmp(&b.level).then_with(|| by_smallest(a, b)).then(a.number.cmp(&b.number)));
         let mut joined: Option<u32> = None;
-        for meta in &live {
+        let mut used: BTreeSet<String> = BTreeSet::new();
+        for meta in live {
             let Some(file) = self.table_file(meta.number) else { continue };
-            let entries = self.table(&file, Some(meta));
-            for stored in &entries {
-                keep_newest(newest, stored);
-            }
-            let shown: Vec<Stored> = entries.into_iter().filter(|stored| stored.shown).collect();
+            used.insert(file.name.clone());
+            let planned = Planned { file, meta: Some(meta.clone()), fate: Fate::Live };
             match runs.last_mut() {
-                Some(run) if meta.level > 0 && joined == Some(meta.level) => run.extend(shown),
-                _ => runs.push(shown),
+                Some(run) if meta.level > 0 && joined == Some(meta.level) => run.tables.push_back(planned),
+                _ => runs.push(Run { tables: VecDeque::from([planned]) }),
             }
             joined = Some(meta.level);
         }
-        let listed: BTreeSet<u64> = live.iter().map(|meta| meta.number).collect();
-        let stray: Vec<FileEntry> = self
+        let fate = match (created, fails && version.tables.is_empty()) {
+            (true, _) => Fate::Doomed,
+            (false, true) => Fate::Unlisted,
+            (false, false) => Fate::Stray,
+        };
+        let stray = self
             .names
             .iter()
-            .filter(
-                |file| matches!(parse_name(&file.name), Some((number, FileKind::Table)) if !listed.contains(&number)),
-            )
-            .take(FILES_MAX)
-            .cloned()
-            .collect();
-        for file in stray {
-            let mut entries = self.table(&file, None);
-            self.stray(&file.name, created, &entries);
-            for stored in &mut entries {
-                stored.shown = false;
-                keep_newest(newest, stored);
-            }
+            .filter(|file| matches!(parse_name(&file.name), Some((_, FileKind::Table))) && !used.contains(&file.name));
+        for file in stray.take(FILES_MAX) {
+            let planned = Planned { file: file.clone(), meta: None, fate };
+            runs.push(Run { tables: VecDeque::from([planned]) });
         }
         runs
-    }
-
-    fn stray(&mut self, name: &str, created: bool, entries: &[Stored]) {
-        let spans = action_spans(entries);
-        let holds =
-            if spans.is_empty() { "no positions".to_owned() } else { format!("positions {}", describe(&spans)) };
-        let finding = if created {
-            Finding::new("table-doomed", Severity::Damage, format!("holds {holds}; opening this directory deletes it"))
-        } else {
-            Finding::new(
-                "table-unreferenced",
-                Severity::Info,
-                format!("holds {holds}; the manifest does not list it, and opening this directory deletes it"),
-            )
-        };
-        self.findings.push(finding.in_file(name).over(&spans));
     }
 
     fn table_file(&self, number: u64) -> Option<FileEntry> {
@@ -85,63 +84,8 @@ impl Opener<'_> {
             let name = format!("{number:06}.{suffix}");
             self.names.iter().find(|file| file.name == name).cloned()
         };
-        find("ldb").or_else(|| find("sst"))
-    }
-
-    fn table(&mut self, file: &FileEntry, meta: Option<&TableMeta>) -> Vec<Stored> {
-        let bytes = match self.source.read(&file.name, FILE_BYTES_MAX) {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                self.unread(&file.name, &error, "table-unreadable");
-                return Vec::new();
-            }
-        };
-        let known: Vec<Span> = meta.and_then(meta_span).into_iter().collect();
-        let index = match table::open(&bytes, meta.map_or(bytes.len() as u64, |meta| meta.size)) {
-            Ok(index) => index,
-            Err(text) => {
-                self.findings.push(
-                    Finding::new(
-                        "table-damaged",
-                        Severity::Damage,
-                        format!(
-                            "the whole table is dropped without a word when this log is opened ({text}){}",
-                            costs(&known)
-                        ),
-                    )
-                    .in_file(&file.name)
-                    .over(&known),
-                );
-                return Vec::new();
-            }
-        };
-        let visible = (!index.snappy || self.profile.snappy()) && self.name_known(&file.name);
-        self.index_findings(file, &index, &known);
-        let mut walk = TableWalk {
-            name: file.name.as_str().into(),
-            bytes: &bytes,
-            visible,
-            snappy: index.snappy,
-            previous: known.first().map(|span| span.first),
-            last: known.first().map(|span| span.last),
-            entries: Vec::new(),
-        };
-        for (separator, handle) in &index.blocks {
-            self.block(&mut walk, separator, *handle);
-        }
-        if walk.snappy && !self.profile.snappy() {
-            let spans = action_spans(&walk.entries);
-            self.findings.push(
-                Finding::new(
-                    "table-snappy",
-                    Severity::Damage,
-                    "has blocks compressed with snappy, which Mesos's bundled LevelDB drops without a word; only a Mesos linked to a LevelDB with snappy sees them",
-                )
-                .in_file(&file.name)
-                .over(&spans),
-            );
-        }
-        walk.entries
+        let (new, old) = (find("ldb"), find("sst"));
+        if self.profile == Profile::Leveldb14 { old.or(new) } else { new.or(old) }
     }
 
     /// The library of before 1.5 does not know tables named `.ldb`.
@@ -149,101 +93,261 @@ impl Opener<'_> {
         self.profile != Profile::Leveldb14 || name.rsplit_once('.').is_some_and(|(_, kind)| kind == "sst")
     }
 
-    fn index_findings(&mut self, file: &FileEntry, index: &table::Index, known: &[Span]) {
+    fn open_table<'s>(&mut self, source: &'s dyn Source, planned: &Planned, ahead: usize) -> Option<OpenTable<'s>> {
+        let (file, meta) = (&planned.file, planned.meta.as_ref());
+        let known: Vec<Span> = meta.and_then(meta_span).into_iter().collect();
+        let mut window = Window::new(source, &file.name, ahead);
+        let index = match table::open(&mut window, meta.map_or(file.len, |meta| meta.size)) {
+            Ok(index) => index,
+            Err(TableFault::Ours(BlockFault::Unread(error))) => {
+                self.unread(&file.name, &error, "table-unreadable");
+                return None;
+            }
+            Err(TableFault::Ours(_)) => {
+                self.limit(&file.name, 0, &known);
+                return None;
+            }
+            Err(TableFault::Text(text)) => {
+                let text = format!(
+                    "the whole table is dropped without a word when this log is opened ({text}){}",
+                    costs(&known)
+                );
+                self.findings
+                    .push(Finding::new("table-damaged", Severity::Damage, text).in_file(&file.name).over(&known));
+                return None;
+            }
+        };
         if !index.checksum_ok {
             let message = "the checksum of the table's index is wrong; Mesos does not check it";
             self.findings.push(
                 Finding::new("index-checksum", Severity::Damage, message)
                     .in_file(&file.name)
                     .at(index.handle.offset)
-                    .over(known),
+                    .over(&known),
             );
         }
-        if index.cut {
-            let message = "the table's index ends early: blocks behind that place are dropped without a word";
-            self.findings.push(
-                Finding::new("index-damaged", Severity::Damage, message)
-                    .in_file(&file.name)
-                    .at(index.handle.offset)
-                    .over(known),
-            );
-        }
+        let live = planned.fate == Fate::Live;
+        Some(OpenTable {
+            visible: live && (!index.snappy || self.profile.snappy()) && self.name_known(&file.name),
+            snappy: index.snappy,
+            previous: known.first().map(|span| span.first),
+            last: known.first().map(|span| span.last),
+            fate: planned.fate,
+            index,
+            window,
+            block: None,
+            positions: Positions::default(),
+            known,
+        })
     }
 
-    fn block(&mut self, walk: &mut TableWalk<'_>, separator: &[u8], handle: Option<Handle>) {
-        let upper = separator_position(separator).map(|upper| walk.last.map_or(upper, |last| upper.min(last)));
-        let cost = match (walk.previous, upper) {
-            (Some(first), Some(last)) if first <= last => vec![Span { first, last }],
-            _ => Vec::new(),
-        };
-        if let Some(upper) = upper {
-            walk.previous = Some(upper.saturating_add(1));
-        }
-        let fault = match handle {
-            None => Some((0, BlockFault::BadHandle)),
-            Some(handle) => match table::block(walk.bytes, handle) {
-                Err(fault) => Some((handle.offset, fault)),
-                Ok(block) => self.block_entries(walk, handle, &block).map(|fault| (handle.offset, fault)),
-            },
-        };
-        if let Some((offset, fault)) = fault {
-            let (code, what) = describe_fault(fault);
-            let costs = if fault.hides() { costs(&cost) } else { String::new() };
-            self.findings.push(
-                Finding::new(code, Severity::Damage, format!("{what}{costs}"))
-                    .in_file(&walk.name)
-                    .at(offset)
-                    .over(&cost),
-            );
-        }
+    fn limit(&mut self, name: &str, offset: u64, cost: &[Span]) {
+        self.uncertain = true;
+        let text = format!("a block of more than {BLOCK_BYTES_MAX} bytes was not read; what it holds is unknown");
+        self.findings.push(Finding::new("limit-block", Severity::Warning, text).in_file(name).at(offset).over(cost));
     }
 
-    fn block_entries(
-        &mut self,
-        walk: &mut TableWalk<'_>,
-        handle: Handle,
-        block: &table::Block<'_>,
-    ) -> Option<BlockFault> {
-        let shown = walk.visible && (!block.snappy || self.profile.snappy());
-        walk.snappy |= block.snappy;
-        let name = Arc::clone(&walk.name);
-        let entries = &mut walk.entries;
-        let cut = table::entries(&block.bytes, |internal, at, value| {
-            let Some((key, tag)) = internal_key(internal) else { return };
-            if tag & 0xff > 1 || !self.take_entry() {
+    fn fault(&mut self, name: &str, offset: u64, fault: &BlockFault, cost: &[Span]) {
+        match fault {
+            BlockFault::TooLarge => return self.limit(name, offset, cost),
+            BlockFault::Unread(error) => {
+                self.unread(name, error, "table-unreadable");
                 return;
             }
-            let put = tag & 0xff == 1;
-            entries.push(Stored {
-                key: key.into(),
-                sequence: tag >> 8,
-                shown,
-                record: put.then(|| record::decode(value)),
-                place: if put {
-                    Place::Table { file: Arc::clone(&name), block: handle, at, len: value.len() }
-                } else {
-                    Place::Deleted
-                },
-                file: Arc::clone(&name),
-                offset: handle.offset,
-            });
-        });
-        cut.or_else(|| (!block.checksum_ok).then_some(BlockFault::Checksum))
+            _ => {}
+        }
+        let (code, what) = describe_fault(fault);
+        let costs = if fault.hides() { costs(cost) } else { String::new() };
+        let finding = Finding::new(code, Severity::Damage, format!("{what}{costs}"));
+        self.findings.push(finding.in_file(name).at(offset).over(cost));
     }
 }
 
-struct TableWalk<'a> {
-    name: Arc<str>,
-    bytes: &'a [u8],
+/// Order of tables within a level: by the smallest key, newest first where that is the same.
+fn by_smallest(a: &TableMeta, b: &TableMeta) -> Ordering {
+    match (internal_key(&a.smallest), internal_key(&b.smallest)) {
+        (Some((a, older)), Some((b, newer))) => a.cmp(b).then(newer.cmp(&older)),
+        (a, b) => a.is_some().cmp(&b.is_some()),
+    }
+}
+
+/// How far to read ahead when so many runs are open.
+pub(super) fn ahead(runs: usize) -> usize {
+    (AHEAD_TOTAL / runs.max(1)).clamp(AHEAD_MIN, AHEAD_MAX)
+}
+
+/// A run that is being read.
+pub(super) struct Reading<'s> {
+    source: &'s dyn Source,
+    run: Run,
+    ahead: usize,
+    open: Option<OpenTable<'s>>,
+}
+
+impl<'s> Reading<'s> {
+    pub(super) fn new(source: &'s dyn Source, run: Run, ahead: usize) -> Self {
+        Self { source, run, ahead, open: None }
+    }
+
+    /// The next entry in the order of the files.
+    pub(super) fn next(&mut self, opener: &mut Opener<'_>) -> Option<Stored> {
+        loop {
+            if let Some(table) = &mut self.open {
+                if let Some(stored) = table.next(opener) {
+                    return Some(stored);
+                }
+                table.finish(opener);
+                self.open = None;
+            }
+            let planned = self.run.tables.pop_front()?;
+            self.open = opener.open_table(self.source, &planned, self.ahead);
+        }
+    }
+}
+
+struct OpenTable<'s> {
+    window: Window<'s>,
+    index: table::Index,
+    block: Option<OpenBlock>,
+    fate: Fate,
     visible: bool,
     snappy: bool,
     /// First position that the next block can hold, and the last of the table, where known.
     previous: Option<u64>,
     last: Option<u64>,
-    entries: Vec<Stored>,
+    known: Vec<Span>,
+    /// Positions met, for tables that somebody must be told about.
+    positions: Positions,
 }
 
-fn describe_fault(fault: BlockFault) -> (&'static str, &'static str) {
+struct OpenBlock {
+    handle: Handle,
+    entries: table::Entries,
+    shown: bool,
+    checksum_ok: bool,
+    cost: Vec<Span>,
+}
+
+impl OpenTable<'_> {
+    fn next(&mut self, opener: &mut Opener<'_>) -> Option<Stored> {
+        loop {
+            if let Some(block) = &mut self.block {
+                while let Some(value) = block.entries.next_entry() {
+                    let Some((key, tag)) = internal_key(block.entries.key()) else { continue };
+                    if tag & 0xff > 1 {
+                        continue;
+                    }
+                    if !opener.take_entry() {
+                        return None;
+                    }
+                    let put = tag & 0xff == 1;
+                    let (record, digest) = Stored::read(put.then(|| block.entries.value(value)));
+                    if let Some(Ok(Record::Action(action, _))) = &record
+                        && (self.fate != Fate::Live || self.snappy)
+                    {
+                        self.positions.add(action.position);
+                    }
+                    let place = Place::Table { block: block.handle, at: value.at as u32, len: value.len as u32 };
+                    return Some(Stored {
+                        key: key.into(),
+                        sequence: tag >> 8,
+                        shown: block.shown,
+                        record,
+                        digest,
+                        place: if put { place } else { Place::Deleted },
+                        file: Arc::clone(&self.window.name),
+                        offset: block.handle.offset,
+                    });
+                }
+                let fault = block.entries.fault().cloned();
+                let fault = fault.or_else(|| (!block.checksum_ok).then_some(BlockFault::Checksum));
+                if let Some(fault) = fault {
+                    opener.fault(&self.window.name, block.handle.offset, &fault, &block.cost);
+                }
+                self.block = None;
+            }
+            self.load(opener)?;
+        }
+    }
+
+    /// Opens the next block that can be opened.
+    fn load(&mut self, opener: &mut Opener<'_>) -> Option<()> {
+        loop {
+            let value = self.index.entries.next_entry()?;
+            let cost = self.cost();
+            let handle = Handle::decode(&mut Cursor::new(self.index.entries.value(value)));
+            let found = handle.ok_or(BlockFault::BadHandle);
+            match found.and_then(|handle| Ok((handle, table::block(&mut self.window, handle)?))) {
+                Ok((handle, block)) => {
+                    self.snappy |= block.snappy;
+                    self.block = Some(OpenBlock {
+                        handle,
+                        entries: table::Entries::new(block.bytes),
+                        shown: self.visible && (!block.snappy || opener.profile.snappy()),
+                        checksum_ok: block.checksum_ok,
+                        cost,
+                    });
+                    return Some(());
+                }
+                Err(fault) => {
+                    let offset = handle.map_or(self.index.handle.offset, |handle| handle.offset);
+                    opener.fault(&self.window.name, offset, &fault, &cost);
+                }
+            }
+        }
+    }
+
+    /// The positions that the block at hand in the index can hold.
+    fn cost(&mut self) -> Vec<Span> {
+        let upper = separator_position(self.index.entries.key());
+        let upper = upper.map(|upper| self.last.map_or(upper, |last| upper.min(last)));
+        let cost = match (self.previous, upper) {
+            (Some(first), Some(last)) if first <= last => vec![Span { first, last }],
+            _ => Vec::new(),
+        };
+        if let Some(upper) = upper {
+            self.previous = Some(upper.saturating_add(1));
+        }
+        cost
+    }
+
+    /// What is to be said of the table as a whole.
+    fn finish(&mut self, opener: &mut Opener<'_>) {
+        let name = &*self.window.name;
+        if self.index.entries.fault().is_some() {
+            let message = "the table's index ends early: blocks behind that place are dropped without a word";
+            opener.findings.push(
+                Finding::new("index-damaged", Severity::Damage, message)
+                    .in_file(name)
+                    .at(self.index.handle.offset)
+                    .over(&self.known),
+            );
+        }
+        let spans = std::mem::take(&mut self.positions).finish();
+        if self.fate == Fate::Live && self.snappy && !opener.profile.snappy() {
+            let text = "has blocks compressed with snappy, which Mesos's bundled LevelDB drops without a word; only a Mesos linked to a LevelDB with snappy sees them";
+            opener.findings.push(Finding::new("table-snappy", Severity::Damage, text).in_file(name).over(&spans));
+        }
+        let holds =
+            if spans.is_empty() { "no positions".to_owned() } else { format!("positions {}", describe(&spans)) };
+        let (code, severity, what) = match self.fate {
+            Fate::Live => return,
+            Fate::Doomed => ("table-doomed", Severity::Damage, "opening this directory deletes it"),
+            Fate::Stray => (
+                "table-unreferenced",
+                Severity::Info,
+                "the manifest does not list it, and opening this directory deletes it",
+            ),
+            Fate::Unlisted => {
+                ("table-unlisted", Severity::Info, "no usable manifest says whether it belongs to the log")
+            }
+        };
+        let text = format!("holds {holds}; {what}");
+        opener.findings.push(Finding::new(code, severity, text).in_file(name).over(&spans));
+    }
+}
+
+fn describe_fault(fault: &BlockFault) -> (&'static str, &'static str) {
     match fault {
         BlockFault::BadHandle => {
             ("block-handle", "an index entry does not say where its block is; the block is dropped without a word")
@@ -258,12 +362,14 @@ fn describe_fault(fault: BlockFault) -> (&'static str, &'static str) {
             "block-entry",
             "an entry of a block is impossible; it and the rest of the block are dropped without a word",
         ),
+        BlockFault::TooLarge | BlockFault::Unread(_) => ("block-unread", "a block could not be read"),
         BlockFault::Checksum => (
             "block-checksum",
             "a block's checksum is wrong; Mesos does not check it and takes the changed bytes as they are",
         ),
     }
 }
+
 pub(super) fn costs(spans: &[Span]) -> String {
     if spans.is_empty() { String::new() } else { format!("; it may cost positions {}", describe(spans)) }
 }
