@@ -109,6 +109,7 @@ fn command_name(command: &Command) -> String {
         Command::Answer { input, .. } => format!("input {input}"),
         Command::Acknowledge { item, .. } => format!("consequence {item}"),
         Command::Skip { step, .. } => format!("skipping step {step}"),
+        Command::GoBack { step, .. } => format!("going back to step {step}"),
         Command::Retry { step, host } => format!("step {step} on {host} again"),
         Command::Override { step, .. } => format!("overriding a gate of step {step}"),
         _ => "the session".to_owned(),

@@ -32,6 +32,7 @@ pub fn event_line(state: &State, event: &Event) -> Option<String> {
         Event::RowByHand { host, reason, .. } => format!("   {host}: done by hand: {reason}"),
         Event::StepDone { step } => format!("== {}: done", title(step)),
         Event::StepSkipped { step, reason } => format!("-- {} skipped: {reason}", title(step)),
+        Event::WentBack { step, reason } => format!("-- back to {}: {reason}", title(step)),
         Event::StepReopened { step, why } => format!("!! {} has to be run again: {why}", title(step)),
         Event::LookedBack { host, seen, finding: Finding::Fails | Finding::Unknown, .. } => {
             format!("!! {host}: looked back: {seen}")

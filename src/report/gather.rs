@@ -126,6 +126,7 @@ impl Teller<'_> {
             | Event::Confirmed { .. }
             | Event::RowByHand { .. }
             | Event::StepReopened { .. }
+            | Event::WentBack { .. }
             | Event::Noted { .. } => self.said(at, &record.event),
             Event::AttemptStarted { .. }
             | Event::AttemptFinished { .. }
@@ -230,6 +231,10 @@ impl Teller<'_> {
             }
             Event::StepReopened { step, why } => {
                 let remark = self.remark(at, Some(step), None, why);
+                self.story.reopened.push(remark);
+            }
+            Event::WentBack { step, reason } => {
+                let remark = self.remark(at, Some(step), None, &format!("{} went back to it: {reason}", self.by));
                 self.story.reopened.push(remark);
             }
             Event::Noted { text } => {

@@ -74,6 +74,7 @@ impl Teller<'_> {
             Event::RowDone { step: id, host, .. } => format!("{} is done", self.row(id, host)),
             Event::StepDone { step: id } => format!("{} is done everywhere", self.step(id)),
             Event::StepSkipped { step: id, reason } => format!("{by} skipped {}: {reason}", self.step(id)),
+            Event::WentBack { step: id, reason } => format!("{by} went back to {}: {reason}", self.step(id)),
             Event::StepReopened { step: id, why } => format!("{} has to be run again: {why}", self.step(id)),
             Event::LookedBack { step: id, host, gate, finding, seen } => {
                 let gate = self.gate_name(id, host, *gate);

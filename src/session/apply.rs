@@ -187,6 +187,7 @@ impl State {
                 self.close(step, at, Closing::Skipped { reason: reason.clone() })?;
             }
             Event::StepReopened { step, why } => self.step_reopened(step, why)?,
+            Event::WentBack { step, reason: _ } => self.went_back(step)?,
             Event::LookedBack { step, host, gate, finding, seen } => {
                 self.looked_back(step, host, *gate, *finding, seen)?;
             }
@@ -478,6 +479,23 @@ impl State {
             }
         }
         self.drift.retain(|drift| &drift.step != id);
+        Ok(())
+    }
+
+    /// What later steps were told and found is forgotten: the record has it, and it may not fit what is decided now.
+    fn went_back(&mut self, id: &StepId) -> Applied {
+        let at =
+            self.position(id).ok_or_else(|| ApplyError::Step { step: id.clone(), what: "it is not in the runbook" })?;
+        let runbook = self.session.runbook.clone();
+        for (_, step) in runbook.steps().skip(at) {
+            step.inputs.iter().for_each(|input| drop(self.answers.remove(&input.id)));
+            let actions = step.actions.iter().filter_map(|action| action.register.as_ref());
+            let gates = step.gates.iter().filter_map(|gate| gate.register.as_ref());
+            actions.chain(gates).for_each(|register| drop(self.outputs.remove(register)));
+        }
+        for step in self.steps.iter_mut().skip(at) {
+            *step = StepState::new(step.id.clone());
+        }
         Ok(())
     }
 

@@ -51,6 +51,13 @@ pub enum Command {
         /// The row.
         host: HostName,
     },
+    /// Begin anew at a step that is over, as long as nothing since then has changed anything.
+    GoBack {
+        /// The step.
+        step: StepId,
+        /// Why.
+        reason: String,
+    },
     /// Leave a step out.
     Skip {
         /// The step.

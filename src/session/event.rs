@@ -161,6 +161,8 @@ pub enum Event {
     StepDone { step: StepId },
     /// A step was left out by the engineer.
     StepSkipped { step: StepId, reason: String },
+    /// The engineer went back to a step: it and every later one are as if their turn had not come.
+    WentBack { step: StepId, reason: String },
     /// A step that was done has to be run again.
     StepReopened { step: StepId, why: String },
     /// What an earlier step made true was looked at after a resume.

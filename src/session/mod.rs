@@ -40,7 +40,7 @@ pub use state::{
     Attempt, Closing, Drift, Ending, GateState, Life, Note, Override, Row, RowStatus, Seen, Session, State, StepState,
     StepStatus, UndoEntry, UndoStatus,
 };
-pub use view::{Clock, StepCondition, blocks, clocks, row_gates, step_condition};
+pub use view::{Clock, StepCondition, blocks, clocks, no_way_back, row_gates, step_condition};
 
 use serde::{Deserialize, Serialize};
 

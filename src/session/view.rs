@@ -6,7 +6,7 @@ use super::{
     gate::gate_view,
     state::{Life, Row},
 };
-use crate::runbook::model::{HostName, Step, StepId};
+use crate::runbook::model::{Danger, HostName, Step, StepId};
 
 /// A step in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -118,6 +118,30 @@ fn locked_reason(state: &State, id: &StepId) -> String {
         }
         _ => "its turn has not come".to_owned(),
     }
+}
+
+/// Why the walk cannot go back to a step; none if it can. Only what looked can be done as if it had not been: what was changed is taken back
+/// by putting it back.
+pub fn no_way_back(state: &State, id: &StepId) -> Option<String> {
+    let at = state.position(id)?;
+    let Some(current) = state.current().and_then(|current| state.position(&current.id)) else {
+        return Some("the walk is over".to_owned());
+    };
+    if state.life != Life::Walking {
+        return Some("the walk has not begun, or it is ending".to_owned());
+    }
+    if at >= current {
+        return Some("it is not over".to_owned());
+    }
+    if !state.attempts.is_empty() || !state.looking_back.is_empty() || state.drifted().is_some() {
+        return Some("something runs, is in doubt, or has to be run again first".to_owned());
+    }
+    let since = state.steps.get(at..=current).unwrap_or_default();
+    let changed = since.iter().find(|step| {
+        let reads = state.step_model(&step.id).is_some_and(|(_, model)| model.danger == Danger::Reads);
+        !reads && step.started.is_some()
+    });
+    changed.map(|step| format!("{} may have changed something since then; A puts it back", title(state, &step.id)))
 }
 
 /// What is missing before a step that is ready may run.

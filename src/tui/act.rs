@@ -19,7 +19,7 @@ use super::{
 use crate::{
     engine::{Health, OutputStore},
     runbook::model::{Confirm, Danger, HostName, InputId, InputKind, LOCAL, StepId},
-    session::{Command, Context as Names, Given, Refusal, RowStatus, Stamp, State, StepStatus, row_gates},
+    session::{Command, Context as Names, Given, Refusal, RowStatus, Stamp, State, StepStatus, no_way_back, row_gates},
 };
 
 /// What is known when a key comes.
@@ -185,15 +185,12 @@ pub fn intent(world: World<'_>, ui: &mut UiState, meant: Intent) -> Vec<Do> {
         Intent::Retry => return retry(world, ui),
         Intent::Settle => settle(world, ui),
         Intent::Skip => on_current(world, ui, |ui, step| say(ui, Say::Skip(step))),
+        Intent::GoBack => go_back(world, ui),
         Intent::Hold => {
             let command = if world.state.held { Command::Release } else { Command::Hold };
             return vec![ask(ui, command)];
         }
-        Intent::Abandon => ui.open(DialogKind::Abandon {
-            word: super::editor::Editor::default(),
-            reason: super::editor::Editor::default(),
-            on_reason: false,
-        }),
+        Intent::Abandon => give_up(ui),
         Intent::Follow
         | Intent::NextMatch
         | Intent::PreviousMatch
@@ -316,6 +313,20 @@ fn look_at(ui: &mut UiState, step: Option<StepId>) {
 
 fn say(ui: &mut UiState, about: Say) {
     ui.open(DialogKind::Say { about, editor: super::editor::Editor::default() });
+}
+
+fn give_up(ui: &mut UiState) {
+    let (word, reason) = (super::editor::Editor::default(), super::editor::Editor::default());
+    ui.open(DialogKind::Abandon { word, reason, on_reason: false });
+}
+
+/// Asks why the walk goes back to the step that is shown.
+fn go_back(world: World<'_>, ui: &mut UiState) {
+    let Some((step, _, _)) = model::shown_step(world.state, ui.viewing.as_ref()) else { return };
+    match no_way_back(world.state, &step.id) {
+        None => say(ui, Say::GoBack(step.id.clone())),
+        Some(why) => ui.message = Some(format!("{}: {why}", text::NO_WAY_BACK)),
+    }
 }
 
 fn on_current(world: World<'_>, ui: &mut UiState, act: impl FnOnce(&mut UiState, StepId)) {

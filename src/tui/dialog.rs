@@ -287,6 +287,7 @@ fn said(about: Say, text: String) -> Command {
     match about {
         Say::Note => Command::Note { text },
         Say::Skip(step) => Command::Skip { step, reason: text },
+        Say::GoBack(step) => Command::GoBack { step, reason: text },
         Say::ByHand(step, host) => Command::ByHand { step, host, reason: text },
         Say::Override(step, host, gate) => Command::Override { step, host, gate, reason: text },
         Say::Settle(attempt, happened) => Command::Settle { attempt, happened, reason: text },

@@ -13,6 +13,7 @@ pub enum Intent {
     Retry,
     Settle,
     Skip,
+    GoBack,
     Evidence,
     UndoList,
     Drift,

@@ -231,6 +231,13 @@ pub const TABLE: &[Binding] = &[
         help: "Show the current step again.",
     },
     Binding {
+        intent: Intent::GoBack,
+        keys: &[key('b')],
+        contexts: WALK,
+        label: "go back",
+        help: "Begin anew at the earlier step that is shown, while nothing since has changed anything.",
+    },
+    Binding {
         intent: Intent::UndoList,
         keys: &[key('u')],
         contexts: STEPS,

@@ -88,6 +88,10 @@ pub fn say(about: &Say) -> (&'static str, &'static str) {
     match about {
         Say::Note => ("Note", "It goes into the record, with the time and the current step."),
         Say::Skip(_) => ("Skip this step", "Why may it be left out? The reason goes into the record and the report."),
+        Say::GoBack(_) => (
+            "Go back to this step",
+            "Why? It and every later step are done anew: what they were told and found is forgotten, and stays in the record.",
+        ),
         Say::ByHand(..) => {
             ("Done by hand", "What did you do, and how do you know that it worked? Its gates are still looked at.")
         }
@@ -102,6 +106,9 @@ pub fn say(about: &Say) -> (&'static str, &'static str) {
         }
     }
 }
+
+/// Before why the walk cannot go back to the step that is shown.
+pub const NO_WAY_BACK: &str = "cannot go back to this step";
 
 /// What giving up means.
 pub fn abandon(changed: usize) -> String {

@@ -200,6 +200,8 @@ pub enum Say {
     Note,
     /// Why a step is left out.
     Skip(StepId),
+    /// Why the walk goes back to a step.
+    GoBack(StepId),
     /// How a row was done by hand; every row if none.
     ByHand(StepId, Option<HostName>),
     /// Why a gate counts.

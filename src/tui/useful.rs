@@ -8,7 +8,7 @@ use super::{
     select::{items, selected},
     ui::{UiState, page_context},
 };
-use crate::session::{RowStatus, StepStatus};
+use crate::session::{RowStatus, StepStatus, no_way_back};
 
 /// Whether an intent leads to anything now.
 pub fn is_useful(world: World<'_>, ui: &UiState, meant: Intent) -> bool {
@@ -32,6 +32,7 @@ pub fn is_useful(world: World<'_>, ui: &UiState, meant: Intent) -> bool {
         Intent::Override => current && !shut_gates(world, &step.id).is_empty(),
         Intent::ByHand => !step.is_closed() && context == Context::Walk,
         Intent::Skip => current && model.may_skip,
+        Intent::GoBack => step.is_closed() && no_way_back(state, &step.id).is_none(),
         Intent::Drift => !state.drift.is_empty(),
         Intent::Copy => world.may_copy && context != Context::Plan,
         Intent::NextRow => !items(world, ui).is_empty(),

@@ -1,6 +1,6 @@
 //! `firstlight log …` as one runs it: the real program over recorded directories, whole and damaged, and over what is
 //! no log at all.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests, beside the tests themselves")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests, beside the tests themselves")]
 
 use std::collections::BTreeMap;
 use std::fs;

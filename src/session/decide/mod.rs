@@ -89,6 +89,7 @@ pub fn decide(state: &State, now: Stamp, command: &Command) -> Result<Decision, 
         | Command::Run { .. }
         | Command::Retry { .. }
         | Command::Skip { .. }
+        | Command::GoBack { .. }
         | Command::ByHand { .. }
         | Command::Override { .. }
         | Command::Note { .. }

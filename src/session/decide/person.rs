@@ -8,7 +8,7 @@ use crate::{
         command::says_something,
         context::member,
         state::{Life, RowStatus, StepStatus, UndoStatus},
-        view::{blocks, not_ready, out_of_turn, row_gates},
+        view::{blocks, no_way_back, not_ready, out_of_turn, row_gates},
     },
 };
 
@@ -28,6 +28,7 @@ impl Draft {
             Command::Run { step, typed, shown, seen_seq } => self.run(step, typed.as_deref(), shown, *seen_seq),
             Command::Retry { step, host } => self.retry(step, host),
             Command::Skip { step, reason } => self.skip(step, reason),
+            Command::GoBack { step, reason } => self.go_back(step, reason),
             Command::ByHand { step, host, reason } => self.by_hand(step, host.as_ref(), reason),
             Command::Override { step, host, gate, reason } => self.override_gate(step, host, *gate, reason),
             Command::Note { text } if says_something(text) => self.note(text.clone()),
@@ -259,6 +260,17 @@ impl Draft {
             return Err(Refusal::NoReason);
         }
         self.emit(Event::StepSkipped { step: id.clone(), reason: reason.to_owned() })
+    }
+
+    fn go_back(&mut self, id: &StepId, reason: &str) -> Result<(), Refusal> {
+        if self.state.step(id).is_none() {
+            return Err(no_step(id));
+        }
+        no_way_back(&self.state, id).map_or(Ok(()), |why| Err(Refusal::NotYet(why)))?;
+        if !says_something(reason) {
+            return Err(Refusal::NoReason);
+        }
+        self.emit(Event::WentBack { step: id.clone(), reason: reason.to_owned() })
     }
 
     fn by_hand(&mut self, id: &StepId, host: Option<&HostName>, reason: &str) -> Result<(), Refusal> {

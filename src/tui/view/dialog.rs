@@ -293,7 +293,7 @@ fn say(scene: Scene<'_>, doc: &mut Doc, about: &Say) -> String {
         }
         Say::ByHand(_, Some(host)) => doc.labelled("row    ", Role::Strong, host.as_str()),
         Say::ByHand(_, None) => doc.labelled("rows   ", Role::Strong, "every row that is not done"),
-        Say::Note | Say::Skip(_) => {}
+        Say::Note | Say::Skip(_) | Say::GoBack(_) => {}
     }
     doc.text(Role::Plain, question);
     title.to_owned()

@@ -427,3 +427,102 @@ fn done_by_hand_is_still_looked_at() {
     let finding = sim.state.step(&"stop".into()).unwrap().rows[0].gates[0].seen.as_ref().unwrap().finding;
     assert_eq!(finding, Finding::Holds);
 }
+
+const CHOICE: &str = r#"
+format: 1
+id: choice
+title: Choice
+summary: What is chosen is looked at before anything is changed.
+needs: { groups: { schedulers: { vars: [http_at] } } }
+phases:
+  - id: one
+    title: One
+    steps:
+      - id: choose
+        title: Choose
+        why: w
+        expect: e
+        by_hand: b
+        danger: reads
+        confirm: key
+        inputs:
+          - { id: which, title: Which, type: choice, choices: [newest, older] }
+        do:
+          - command: { argv: [look, "{{ inputs.which }}"], reads: true }
+            register: looked
+      - id: judge
+        title: Judge
+        why: w
+        expect: e
+        by_hand: b
+        danger: reads
+        confirm: key
+        checklist:
+          - { id: told, text: They know. }
+      - id: change
+        title: Change
+        why: w
+        expect: e
+        by_hand: b
+        danger: changes
+        confirm: key
+        undo: { none: "there is none" }
+        do:
+          - command: { argv: [change, "{{ inputs.which }}"] }
+        gates:
+          - files: { exists: { path: /done } }
+      - id: tell
+        title: Tell
+        why: w
+        expect: e
+        by_hand: b
+        danger: reads
+        confirm: key
+"#;
+
+fn go_back(step: &str) -> Command {
+    Command::GoBack { step: step.into(), reason: "the owners want another one".to_owned() }
+}
+
+#[test]
+fn a_choice_is_taken_back_while_nothing_has_changed() {
+    let mut sim = Sim::new(CHOICE, Mode::Recovery, Scripted::default());
+    sim.begin();
+    assert!(matches!(sim.say(&go_back("choose")), Err(Refusal::NotYet(_))), "it is not over");
+    sim.give("which", "newest").unwrap();
+    sim.run().unwrap();
+    assert!(matches!(sim.say(&go_back("choose")), Err(Refusal::NotYet(_))), "it runs");
+    sim.settle(10);
+    assert_eq!(sim.current().as_deref(), Some("judge"));
+    sim.tick_all();
+    let wordless = Command::GoBack { step: "choose".into(), reason: " ".to_owned() };
+    assert!(matches!(sim.say(&wordless), Err(Refusal::NoReason)));
+    assert!(matches!(sim.say(&go_back("nowhere")), Err(Refusal::NoSuch(_))));
+    sim.say(&go_back("choose")).unwrap();
+
+    // As if their turn had not come: no answer, nothing found, nothing ticked.
+    assert_eq!(sim.current().as_deref(), Some("choose"));
+    assert!(sim.state.answers.is_empty() && sim.state.outputs.is_empty());
+    assert!(matches!(sim.run(), Err(Refusal::NotYet(_))), "it is asked again");
+    sim.give("which", "older").unwrap();
+    sim.run().unwrap();
+    sim.settle(10);
+    assert!(sim.state.step(&"judge".into()).unwrap().ticked.is_empty());
+    assert!(matches!(sim.run(), Err(Refusal::NotYet(_))), "it is ticked again");
+    sim.tick_all();
+    sim.run().unwrap();
+    let refolded = sim.refold();
+    assert_eq!(refolded.answers, sim.state.answers);
+    assert_eq!(refolded.current().map(|step| &step.id), sim.state.current().map(|step| &step.id));
+
+    // From the first change on, what was decided is put back, not unsaid.
+    sim.run().unwrap();
+    sim.settle(10);
+    assert_eq!(sim.current().as_deref(), Some("tell"));
+    let changes: Vec<_> = sim.done.iter().filter(|(_, _, kind)| format!("{kind:?}").contains("change")).collect();
+    assert!(matches!(changes.as_slice(), [(_, _, kind)] if format!("{kind:?}").contains("older")), "{changes:?}");
+    for step in ["choose", "judge", "change"] {
+        let refused = sim.say(&go_back(step));
+        assert!(matches!(&refused, Err(Refusal::NotYet(why)) if why.contains("may have changed")), "{refused:?}");
+    }
+}
