@@ -27,6 +27,8 @@ mod mesos_client;
 mod practice;
 mod practice_recorded;
 mod replog;
+mod replog_compare;
+mod replog_disk;
 mod replog_store;
 mod replog_verdict;
 mod report;

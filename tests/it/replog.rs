@@ -148,8 +148,8 @@ fn damage_is_named_and_health_is_not() {
     );
     check("corrupt-table", &["block-checksum"]);
     check("corrupt-table-crc", &["block-checksum"]);
-    check("corrupt-table-footer", &["table-damaged"]);
-    check("corrupt-table-footer0", &["table-damaged", "metadata-lost"]);
+    check("corrupt-table-footer", &["table-damaged", "positions-lost"]);
+    check("corrupt-table-footer0", &["table-damaged", "positions-lost", "status-lost"]);
     check("metadata-lost", &["metadata-lost"]);
     check("empty-current", &["current-bad", "positions-locked-in"]);
     check("overflow-1.11", &["key-overflow"; 4]);
@@ -183,4 +183,148 @@ fn aurora_content_as_recorded() {
     let bad = check("aurora-bad-md5/r1", Replay::Fatal, (0, 2, 0), None);
     assert_eq!((bad.content.md5_mismatches, bad.content.fatal_at), (1, Some(11)));
     assert_eq!(codes(&bad), ["frame-md5"]);
+}
+
+/// What is gone without a word, by directory: the finding that names it, where, and which positions.
+#[test]
+fn silent_losses_name_what_is_lost() {
+    type Row = (&'static str, &'static str, Option<&'static str>, &'static [(u64, u64)]);
+    let rows: [Row; 17] = [
+        ("missing-current", "current-missing", Some("CURRENT"), &[]),
+        ("missing-current", "positions-lost", None, &[(600, 1900)]),
+        ("missing-current", "table-doomed", Some("000020.ldb"), &[(600, 1401)]),
+        ("corrupt-table", "block-checksum", Some("000020.ldb"), &[(1013, 1025)]),
+        ("corrupt-table-crc", "block-checksum", Some("000020.ldb"), &[(198, 208)]),
+        ("corrupt-table-type", "block-type", Some("000020.ldb"), &[(198, 208)]),
+        // The block is whole but for its type, so what was in it can still be read.
+        ("corrupt-table-type", "positions-lost", None, &[(198, 208)]),
+        ("corrupt-table-footer", "table-damaged", Some("000030.ldb"), &[(302, 350)]),
+        ("corrupt-table-footer", "positions-lost", None, &[(302, 350)]),
+        ("corrupt-table-footer0", "table-damaged", Some("000020.ldb"), &[(0, 301)]),
+        ("corrupt-table-footer0", "status-lost", None, &[]),
+        ("truncated-table", "table-damaged", Some("000030.ldb"), &[(302, 350)]),
+        ("truncated-wal", "wal-torn", Some("000030.log"), &[(1955, 1955)]),
+        ("snappy-1.23", "table-snappy", Some("000020.ldb"), &[(100, 301)]),
+        ("snappy-1.23", "positions-lost", None, &[(100, 350)]),
+        ("metadata-lost", "metadata-lost", None, &[]),
+        ("missing-table", "table-missing", Some("000026.ldb"), &[(1402, 1600)]),
+    ];
+    for (dir, code, file, spans) in rows {
+        let inspection = inspect(&directory(&format!("replicated-log/{dir}")));
+        let found = inspection.findings.iter().find(|finding| finding.code == code && finding.file.as_deref() == file);
+        let found = found.unwrap_or_else(|| panic!("{dir} has no {code}: {:#?}", inspection.findings));
+        let got: Vec<(u64, u64)> = found.positions.iter().map(|span| (span.first, span.last)).collect();
+        assert_eq!(got, spans, "{dir} {code}");
+    }
+    // Of the table that was cut to two thirds, some blocks are left.
+    let cut = inspect(&directory("replicated-log/truncated-table"));
+    let left = cut.findings.iter().find(|finding| finding.code == "positions-lost").unwrap();
+    assert!(left.positions[0].first == 302 && left.positions[0].last < 350, "{left:?}");
+}
+
+#[derive(Debug, Deserialize)]
+struct Position {
+    position: u64,
+    promised: u64,
+    performed: u64,
+    r#type: String,
+    class: String,
+    bytes: Option<u64>,
+    content: String,
+}
+
+#[test]
+fn every_position_is_of_the_class_that_was_recorded() {
+    let all: BTreeMap<String, Vec<Position>> =
+        serde_json::from_str(include_str!("../data/replog/positions.json")).unwrap();
+    assert_eq!(all.len(), 6);
+    for (dir, rows) in all {
+        let source = directory(&format!("aurora-log/{dir}"));
+        let mut lines = Vec::new();
+        inspect(&source).lines(&source, &mut |line| lines.push(line));
+        assert_eq!(lines.len(), rows.len(), "{dir}");
+        for (row, line) in rows.iter().zip(&lines) {
+            let got = (line.position, line.promised, line.performed, line.kind.as_deref(), line.bytes);
+            let want = (row.position, row.promised, Some(row.performed), Some(row.r#type.as_str()), row.bytes);
+            assert_eq!(got, want, "{dir}");
+            let class = match row.class.as_str() {
+                "" => None,
+                "deflatedEntry > deduplicatedSnapshot" => Some("deflated entry"),
+                other => Some(other),
+            };
+            assert_eq!(line.class.as_deref(), class, "{dir} {}", row.position);
+            for part in ["md5 OK", "MISMATCH", "aborted: 2 of 3 chunks", "to 11", "to 137", "tasks 37", "tasks 20000"] {
+                if row.content.contains(part) {
+                    let said = match part {
+                        "md5 OK" => "md5 right",
+                        "MISMATCH" => "md5 wrong",
+                        "tasks 37" => "37 tasks",
+                        "tasks 20000" => "20000 tasks",
+                        other => other,
+                    };
+                    assert!(line.note.contains(said), "{dir} {}: {:?} lacks {said:?}", row.position, line.note);
+                }
+            }
+            for op in
+                row.content.split(['(', ' ', ';']).filter(|word| word.starts_with("save") || word.starts_with("remove"))
+            {
+                assert!(line.note.contains(op), "{dir} {}: {:?} lacks {op:?}", row.position, line.note);
+            }
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct Replayed {
+    tasks: u64,
+    by_status: Option<BTreeMap<String, u64>>,
+    crons: Vec<String>,
+    quotas: BTreeMap<String, BTreeMap<String, f64>>,
+    updates: Vec<(String, String)>,
+    vars: BTreeMap<String, String>,
+}
+
+#[test]
+fn what_a_scheduler_holds_is_what_a_real_one_held() {
+    let all: BTreeMap<String, Option<Replayed>> =
+        serde_json::from_str(include_str!("../data/replog/replay.json")).unwrap();
+    assert_eq!(all.len(), 6);
+    for (dir, real) in all {
+        for name in names().iter().filter(|name| name.starts_with(&format!("aurora-log/{dir}/"))) {
+            let content = inspect(&directory(name)).summary.content;
+            let Some(real) = &real else {
+                assert_eq!(content.replay, firstlight::replog::content::Replay::Fatal, "{name}");
+                continue;
+            };
+            let held = &content.held;
+            assert!(held.complete, "{name}");
+            assert_eq!(held.tasks, real.tasks, "{name}");
+            if let Some(by_status) = &real.by_status {
+                assert_eq!(&held.by_status, by_status, "{name}");
+            }
+            assert_eq!(held.cron_jobs, real.crons, "{name}");
+            let quotas: BTreeMap<String, BTreeMap<String, f64>> = held
+                .quotas
+                .iter()
+                .map(|quota| {
+                    let amounts = [
+                        ("cpu_cores", quota.cpus.unwrap()),
+                        ("disk_mb", quota.disk_mb.unwrap() as f64),
+                        ("ram_mb", quota.ram_mb.unwrap() as f64),
+                    ];
+                    (quota.role.clone(), amounts.map(|(name, amount)| (name.to_owned(), amount)).into())
+                })
+                .collect();
+            assert_eq!(quotas, real.quotas, "{name}");
+            let updates: Vec<(String, String)> =
+                held.updates.iter().map(|update| (update.job.clone(), update.status.clone())).collect();
+            assert_eq!(updates, real.updates, "{name}");
+            let var = |name: &str| real.vars[name].parse::<u64>().unwrap();
+            // The scheduler that replays has written a noop of its own.
+            assert_eq!(content.whole_entries + 1, var("scheduler_log_entries_read"), "{name}");
+            assert_eq!(content.frames_aborted, var("scheduler_log_bad_frames_read"), "{name}");
+            assert_eq!(content.deflated, var("scheduler_log_deflated_entries_read"), "{name}");
+            assert_eq!(content.native_skipped, var("scheduler_log_native_native_entries_skipped"), "{name}");
+        }
+    }
 }

@@ -25,6 +25,11 @@ const ENTRIES_MAX: u64 = 50_000_000;
 /// Entries of write-ahead logs, which are held until they are sorted. A replica's log of 4 MB has some thousands.
 const WAL_ENTRIES_MAX: usize = 500_000;
 
+/// What is read of CURRENT; a path of the system is no longer than this.
+const CURRENT_BYTES_MAX: u64 = 4096;
+/// The longest name of a file on Linux.
+const NAME_BYTES_MAX: usize = 255;
+
 /// Which library the question is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -214,7 +219,7 @@ impl Opener<'_> {
     fn version(&mut self) -> Result<Version, (String, Version)> {
         let path = self.source.path().to_owned();
         let fail = |text: String| (text, Version::default());
-        let current = match self.source.read("CURRENT", 4096) {
+        let current = match self.current() {
             Ok(bytes) => bytes,
             Err(error) => return Err(fail(self.unread("CURRENT", &error, "current-unreadable"))),
         };
@@ -227,14 +232,20 @@ impl Opener<'_> {
             );
             return Err(fail(text.to_owned()));
         };
-        let name = String::from_utf8_lossy(name).into_owned();
+        let named = String::from_utf8_lossy(name).into_owned();
+        // The library hands the name to the system, for which it ends at the first zero byte.
+        let name = named.split('\0').next().unwrap_or_default().to_owned();
         if name.is_empty() {
             self.damage("current-bad", "CURRENT", "CURRENT names nothing, and no replica opens this log");
-            return Err(fail(format!("IO error: {path}/: Is a directory")));
+            return Err(fail(format!("IO error: {path}/{named}: Is a directory")));
+        }
+        if name.len() > NAME_BYTES_MAX {
+            self.damage("current-bad", "CURRENT", "CURRENT names a file of an impossible name");
+            return Err(fail(format!("IO error: {path}/{named}: File name too long")));
         }
         if !self.names.iter().any(|file| file.name == name) {
             self.damage("manifest-missing", &name, &format!("CURRENT names {name}, which is not there"));
-            let io = format!("{path}/{name}: No such file or directory");
+            let io = format!("{path}/{named}: No such file or directory");
             return Err(fail(match self.profile {
                 Profile::Leveldb123 => format!("Corruption: CURRENT points to a non-existent file: NotFound: {io}"),
                 Profile::Leveldb14 | Profile::Leveldb119 => format!("IO error: {io}"),
@@ -266,6 +277,16 @@ impl Opener<'_> {
             }
             None => Ok(scan.version),
         }
+    }
+
+    /// What CURRENT holds. Of a file longer than any name, the beginning and the last byte, which decides alone.
+    fn current(&self) -> Result<Vec<u8>, SourceError> {
+        let mut bytes = self.source.read_at("CURRENT", 0, CURRENT_BYTES_MAX)?;
+        let len = self.names.iter().find(|file| file.name == "CURRENT").map_or(0, |file| file.len);
+        if bytes.len() as u64 == CURRENT_BYTES_MAX && len > CURRENT_BYTES_MAX {
+            bytes.extend(self.source.read_at("CURRENT", len - 1, 1)?);
+        }
+        Ok(bytes)
     }
 
     fn damage(&mut self, code: &str, file: &str, message: &str) {

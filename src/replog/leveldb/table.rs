@@ -107,6 +107,49 @@ pub(crate) fn block(file: &mut Window<'_>, handle: Handle) -> Result<Block, Bloc
     }
 }
 
+/// The block at `handle` taken as stored plainly, if its checksum says that it once was.
+pub(crate) fn block_as_plain(file: &mut Window<'_>, handle: Handle) -> Option<Block> {
+    let len = usize::try_from(handle.size.checked_add(TRAILER)?).ok()?;
+    let got = file.get(handle.offset, len).ok()?;
+    let (data, trailer) = got.split_at_checked(got.len().checked_sub(TRAILER as usize)?)?;
+    let crc = Cursor::new(trailer.get(1..)?).fixed32()?;
+    (got.len() == len && crc == crc_masked(&[data, &[0]])).then(|| Block {
+        bytes: data.to_vec(),
+        checksum_ok: true,
+        snappy: false,
+    })
+}
+
+/// Bytes in which the end of a block is looked for where no index says it: many times an entry of Aurora.
+const SCAN_BYTES_MAX: usize = 8 << 20;
+/// Entries between restart points, as the library's default.
+const RESTART: usize = 16;
+
+/// The plainly stored block that begins here, found by its entries, its restart points and its checksum.
+pub(crate) fn scan_block(file: &mut Window<'_>, offset: u64) -> Option<Handle> {
+    let bytes = file.get(offset, SCAN_BYTES_MAX).ok()?;
+    let mut cursor = Cursor::new(bytes);
+    let mut entries: usize = 0;
+    loop {
+        let at = bytes.len() - cursor.rest.len();
+        let restarts = entries.div_ceil(RESTART).max(1);
+        let size = at + restarts * 4 + 4;
+        let ends = entries > 0
+            && Cursor::new(bytes.get(at..)?).fixed32() == Some(0)
+            && Cursor::new(bytes.get(size - 4..)?).fixed32() == u32::try_from(restarts).ok();
+        if ends {
+            let crc = Cursor::new(bytes.get(size + 1..)?).fixed32()?;
+            if crc == crc_masked(&[bytes.get(..size)?, &[0]]) && bytes.get(size) == Some(&0) {
+                return Some(Handle { offset, size: size as u64 });
+            }
+        }
+        let (_shared, fresh, len) = (cursor.varint32()?, cursor.varint32()?, cursor.varint32()?);
+        cursor.take(fresh as usize)?;
+        cursor.take(len as usize)?;
+        entries += 1;
+    }
+}
+
 /// Walks a block's entries in order.
 pub(crate) struct Entries {
     bytes: Vec<u8>,

@@ -40,7 +40,7 @@ enum Fate {
     Doomed,
     /// Not named by the manifest, and deleted.
     Stray,
-    /// Whether a manifest names it is not known, since none can be used.
+    /// Not named by what can be read of a manifest, and kept, since the log does not open.
     Unlisted,
 }
 
@@ -63,7 +63,7 @@ impl Opener<'_> {
             }
             joined = Some(meta.level);
         }
-        let fate = match (created, fails && version.tables.is_empty()) {
+        let fate = match (created, fails) {
             (true, _) => Fate::Doomed,
             (false, true) => Fate::Unlisted,
             (false, false) => Fate::Stray,
@@ -114,7 +114,7 @@ impl Opener<'_> {
                 );
                 self.findings
                     .push(Finding::new("table-damaged", Severity::Damage, text).in_file(&file.name).over(&known));
-                return None;
+                return Some(OpenTable::scanned(window, planned.fate));
             }
         };
         if !index.checksum_ok {
@@ -133,7 +133,9 @@ impl Opener<'_> {
             previous: known.first().map(|span| span.first),
             last: known.first().map(|span| span.last),
             fate: planned.fate,
-            index,
+            index_at: index.handle.offset,
+            index: Some(index.entries),
+            scan: 0,
             window,
             block: None,
             positions: Positions::default(),
@@ -207,7 +209,11 @@ impl<'s> Reading<'s> {
 
 struct OpenTable<'s> {
     window: Window<'s>,
-    index: table::Index,
+    /// Where the blocks are. Without one they are looked for from the start, and the library sees none of them.
+    index: Option<table::Entries>,
+    index_at: u64,
+    /// Where the next block is looked for.
+    scan: u64,
     block: Option<OpenBlock>,
     fate: Fate,
     visible: bool,
@@ -228,7 +234,32 @@ struct OpenBlock {
     cost: Vec<Span>,
 }
 
-impl OpenTable<'_> {
+impl OpenBlock {
+    fn new(handle: Handle, block: table::Block, shown: bool, cost: Vec<Span>) -> Self {
+        let checksum_ok = block.checksum_ok;
+        Self { handle, entries: table::Entries::new(block.bytes), shown, checksum_ok, cost }
+    }
+}
+
+impl<'s> OpenTable<'s> {
+    /// A table without an index that could be used.
+    fn scanned(window: Window<'s>, fate: Fate) -> Self {
+        Self {
+            window,
+            index: None,
+            index_at: 0,
+            scan: 0,
+            block: None,
+            fate,
+            visible: false,
+            snappy: false,
+            previous: None,
+            last: None,
+            known: Vec::new(),
+            positions: Positions::default(),
+        }
+    }
+
     fn next(&mut self, opener: &mut Opener<'_>) -> Option<Stored> {
         loop {
             if let Some(block) = &mut self.block {
@@ -273,33 +304,42 @@ impl OpenTable<'_> {
     /// Opens the next block that can be opened.
     fn load(&mut self, opener: &mut Opener<'_>) -> Option<()> {
         loop {
-            let value = self.index.entries.next_entry()?;
-            let cost = self.cost();
-            let handle = Handle::decode(&mut Cursor::new(self.index.entries.value(value)));
+            let Some(index) = &mut self.index else {
+                let handle = table::scan_block(&mut self.window, self.scan)?;
+                self.scan = handle.offset.checked_add(handle.size)?.checked_add(table::TRAILER)?;
+                let block = table::block(&mut self.window, handle).ok()?;
+                self.block = Some(OpenBlock::new(handle, block, false, Vec::new()));
+                return Some(());
+            };
+            let value = index.next_entry()?;
+            let handle = Handle::decode(&mut Cursor::new(index.value(value)));
+            let upper = separator_position(index.key());
+            let cost = self.cost(upper);
             let found = handle.ok_or(BlockFault::BadHandle);
             match found.and_then(|handle| Ok((handle, table::block(&mut self.window, handle)?))) {
                 Ok((handle, block)) => {
                     self.snappy |= block.snappy;
-                    self.block = Some(OpenBlock {
-                        handle,
-                        entries: table::Entries::new(block.bytes),
-                        shown: self.visible && (!block.snappy || opener.profile.snappy()),
-                        checksum_ok: block.checksum_ok,
-                        cost,
-                    });
+                    let shown = self.visible && (!block.snappy || opener.profile.snappy());
+                    self.block = Some(OpenBlock::new(handle, block, shown, cost));
                     return Some(());
                 }
                 Err(fault) => {
-                    let offset = handle.map_or(self.index.handle.offset, |handle| handle.offset);
+                    let offset = handle.map_or(self.index_at, |handle| handle.offset);
                     opener.fault(&self.window.name, offset, &fault, &cost);
+                    let plain = handle.filter(|_| fault == BlockFault::BadType);
+                    if let Some(handle) = plain
+                        && let Some(block) = table::block_as_plain(&mut self.window, handle)
+                    {
+                        self.block = Some(OpenBlock::new(handle, block, false, cost));
+                        return Some(());
+                    }
                 }
             }
         }
     }
 
-    /// The positions that the block at hand in the index can hold.
-    fn cost(&mut self) -> Vec<Span> {
-        let upper = separator_position(self.index.entries.key());
+    /// The positions that a block up to this one can hold.
+    fn cost(&mut self, upper: Option<u64>) -> Vec<Span> {
         let upper = upper.map(|upper| self.last.map_or(upper, |last| upper.min(last)));
         let cost = match (self.previous, upper) {
             (Some(first), Some(last)) if first <= last => vec![Span { first, last }],
@@ -314,12 +354,12 @@ impl OpenTable<'_> {
     /// What is to be said of the table as a whole.
     fn finish(&mut self, opener: &mut Opener<'_>) {
         let name = &*self.window.name;
-        if self.index.entries.fault().is_some() {
+        if self.index.as_ref().is_some_and(|index| index.fault().is_some()) {
             let message = "the table's index ends early: blocks behind that place are dropped without a word";
             opener.findings.push(
                 Finding::new("index-damaged", Severity::Damage, message)
                     .in_file(name)
-                    .at(self.index.handle.offset)
+                    .at(self.index_at)
                     .over(&self.known),
             );
         }
@@ -338,9 +378,11 @@ impl OpenTable<'_> {
                 Severity::Info,
                 "the manifest does not list it, and opening this directory deletes it",
             ),
-            Fate::Unlisted => {
-                ("table-unlisted", Severity::Info, "no usable manifest says whether it belongs to the log")
-            }
+            Fate::Unlisted => (
+                "table-unlisted",
+                Severity::Info,
+                "no manifest that can be used lists it, and as long as the log does not open, nothing deletes it",
+            ),
         };
         let text = format!("holds {holds}; {what}");
         opener.findings.push(Finding::new(code, severity, text).in_file(name).over(&spans));
