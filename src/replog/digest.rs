@@ -46,7 +46,7 @@ mod tests {
 
     #[test]
     fn every_bit_and_every_length_count() {
-        let base: Vec<u8> = (0..100_u8).collect();
+        let base: Vec<u8> = (1..=100_u8).collect();
         let mut seen = std::collections::BTreeSet::from([digest(&base)]);
         for bit in 0..base.len() * 8 {
             let mut changed = base.clone();
@@ -57,7 +57,5 @@ mod tests {
             assert!(seen.insert(digest(&base[..len])), "{len}");
             assert!(seen.insert(digest(&vec![0; len])) || len == 0, "{len} zeros");
         }
-        // The value is a contract between machines.
-        assert_eq!(digest(b"firstlight"), digest(b"firstlight".as_ref()));
     }
 }

@@ -25,6 +25,8 @@ use crate::aurora::value::{Struct, Value};
 const TASKS_MAX: usize = 4_000_000;
 /// Cron jobs, quotas, updates and hosts that are told apart, each.
 const NAMED_MAX: usize = 100_000;
+/// Bytes of all those names together.
+const NAMED_BYTES_MAX: usize = 16 << 20;
 /// Entries of each list in a report.
 const LISTED_MAX: usize = 500;
 
@@ -97,6 +99,8 @@ pub(super) struct State {
     maintenance: BTreeSet<String>,
     pub(super) framework_id: Option<String>,
     newest_event_ms: Option<i64>,
+    /// Bytes of names that came so far.
+    bytes: usize,
     /// Something was left out.
     pub(super) partial: bool,
 }
@@ -111,18 +115,18 @@ pub(super) enum BadOp {
 }
 
 impl State {
-    fn room<T>(&mut self, held: usize, max: usize, value: T) -> Option<T> {
-        if held < max {
-            return Some(value);
-        }
-        self.partial = true;
-        None
+    /// Whether there is room for one more, of whose kind so many are held, with a name of so many bytes.
+    fn room(&mut self, held: usize, max: usize, bytes: usize) -> bool {
+        self.bytes = self.bytes.saturating_add(bytes);
+        let room = held < max && self.bytes <= NAMED_BYTES_MAX;
+        self.partial |= !room;
+        room
     }
 
     fn set_task(&mut self, id: &str, status: ScheduleStatus, event_ms: Option<i64>) {
         self.newest_event_ms = self.newest_event_ms.max(event_ms);
         let id = digest(id.as_bytes());
-        if self.tasks.contains_key(&id) || self.room(self.tasks.len(), TASKS_MAX, ()).is_some() {
+        if self.tasks.contains_key(&id) || self.room(self.tasks.len(), TASKS_MAX, 0) {
             self.tasks.insert(id, status);
         }
     }
@@ -135,13 +139,13 @@ impl State {
             ram_mb: resources.iter().find_map(|one| one.ram_mb).or(amounts.ram_mb),
             disk_mb: resources.iter().find_map(|one| one.disk_mb).or(amounts.disk_mb),
         };
-        if let Some(quota) = self.room(self.quotas.len(), NAMED_MAX, quota) {
+        if self.quotas.contains_key(&role) || self.room(self.quotas.len(), NAMED_MAX, role.len()) {
             self.quotas.insert(role, quota);
         }
     }
 
     fn set_update(&mut self, key: (String, String), status: String) {
-        if let Some(status) = self.room(self.updates.len(), NAMED_MAX, status) {
+        if self.updates.contains_key(&key) || self.room(self.updates.len(), NAMED_MAX, key.0.len() + key.1.len()) {
             self.updates.insert(key, status);
         }
     }
@@ -189,7 +193,7 @@ impl State {
     }
 
     fn add_cron(&mut self, job: String) {
-        if let Some(job) = self.room(self.crons.len(), NAMED_MAX, job) {
+        if !self.crons.contains(&job) && self.room(self.crons.len(), NAMED_MAX, job.len()) {
             self.crons.insert(job);
         }
     }
@@ -287,8 +291,8 @@ impl BriefSink for State {
     }
 
     fn host(&mut self, host: HostAttributes) {
-        if let Some(name) = self.room(self.hosts.len(), NAMED_MAX, host.host) {
-            self.hosts.insert(name);
+        if !self.hosts.contains(&host.host) && self.room(self.hosts.len(), NAMED_MAX, host.host.len()) {
+            self.hosts.insert(host.host);
         }
     }
 
@@ -301,8 +305,9 @@ impl BriefSink for State {
     }
 
     fn maintenance_request(&mut self, request: HostMaintenanceRequest) {
-        if let Some(name) = self.room(self.maintenance.len(), NAMED_MAX, request.host) {
-            self.maintenance.insert(name);
+        let host = request.host;
+        if !self.maintenance.contains(&host) && self.room(self.maintenance.len(), NAMED_MAX, host.len()) {
+            self.maintenance.insert(host);
         }
     }
 }

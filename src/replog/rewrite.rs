@@ -191,4 +191,9 @@ impl Writer {
     pub fn flush(&mut self) -> Changes {
         self.roll(0)
     }
+
+    /// Turns the write-ahead log into tables of a deeper level, whose keys must all be above those that are there.
+    pub fn flush_at(&mut self, level: u32) -> Changes {
+        self.roll(level)
+    }
 }

@@ -4,7 +4,7 @@
 //! A target fails by a panic: of the code it calls, or of one of its own assertions, where two ways to the
 //! same result must agree or what was read must be written and read again as the same.
 
-use std::{collections::BTreeMap, io::Read, path::Path};
+use std::{collections::BTreeMap, io::Read, path::Path, sync::LazyLock};
 
 use firstlight::{
     aurora::{
@@ -28,7 +28,10 @@ use firstlight::{
     journal,
     logscan::{Clock, Scanner},
     mesos::state::MasterState,
-    replog::{Files, Profile, Record, crc_masked, encode_action, encode_metadata, initialized_files, inspect_as},
+    replog::{
+        Action, ActionKind, Compared, Files, Group, Profile, Record, compare, crc_masked, encode_action,
+        encode_metadata, initialized_files, inspect, inspect_as, key_of,
+    },
     runbook::load_runbook,
     table,
 };
@@ -53,6 +56,8 @@ pub const TARGETS: &[Target] = &[
     ("leveldb_wal", leveldb_wal),
     ("leveldb_manifest", leveldb_manifest),
     ("record", record),
+    ("log_directory", log_directory),
+    ("log_values", log_values),
     ("log_lines", log_lines),
     ("selection", selection),
 ];
@@ -434,6 +439,111 @@ fn record(bytes: &[u8]) {
         Record::Promise { .. } | Record::PartMissing(_) => return,
     };
     assert_eq!(firstlight::replog::decode(&encoded), Ok(record));
+}
+
+/// Directory to file to ranges in the pool.
+type Recorded = (BTreeMap<String, BTreeMap<String, Vec<(usize, usize)>>>, Vec<u8>);
+
+/// The recorded directories of replicas: an index line, and a pool of bytes shared between them.
+static RECORDED: LazyLock<Recorded> = LazyLock::new(|| {
+    let packed: &[u8] = include_bytes!("../data/replog/directories.pack.gz");
+    let mut bytes = Vec::new();
+    flate2::read::GzDecoder::new(packed).read_to_end(&mut bytes).unwrap();
+    let line = bytes.iter().position(|byte| *byte == b'\n').unwrap();
+    (serde_json::from_slice(&bytes[..line]).unwrap(), bytes.split_off(line + 1))
+});
+
+/// Bytes of a recorded directory that is mutated: the search shall be quick.
+const MUTATED_BYTES_MAX: usize = 400_000;
+
+/// The first byte chooses a recorded directory, each six that follow change it: which file, what is done, where (three
+/// bytes), and with what.
+fn log_directory(bytes: &[u8]) {
+    let (index, pool) = &*RECORDED;
+    let Some((choice, script)) = bytes.split_first() else { return };
+    let size =
+        |files: &BTreeMap<String, Vec<(usize, usize)>>| -> usize { files.values().flatten().map(|(_, len)| len).sum() };
+    let small: Vec<_> = index.values().filter(|files| size(files) < MUTATED_BYTES_MAX).collect();
+    let chosen = small[usize::from(*choice) % small.len()];
+    let mut files: BTreeMap<String, Vec<u8>> = chosen
+        .iter()
+        .filter(|(name, _)| !name.starts_with("LO"))
+        .map(|(name, ranges)| {
+            (name.clone(), ranges.iter().flat_map(|(at, len)| &pool[*at..at + len]).copied().collect())
+        })
+        .collect();
+    let whole = Files::new("/log", files.clone());
+    for step in script.as_chunks::<6>().0.iter().take(16) {
+        let [file, what, a, b, c, value] = *step;
+        let name = files.keys().nth(usize::from(file) % files.len().max(1)).cloned();
+        let Some(name) = name else { break };
+        let content = files.get_mut(&name).unwrap();
+        let at = (usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c)) % content.len().max(1);
+        let end = (at + usize::from(value) * 16).min(content.len());
+        match what % 6 {
+            0 => content.iter_mut().skip(at).take(1).for_each(|byte| *byte ^= value.max(1)),
+            1 => content.truncate(at),
+            2 => content.get_mut(at..end).unwrap_or_default().fill(0),
+            3 => {
+                let copy = content.get(at..end).unwrap_or_default().to_vec();
+                content.splice(at..at, copy);
+            }
+            4 => content.extend(std::iter::repeat_n(value, usize::from(c) * 64)),
+            _ => drop(files.remove(&name)),
+        }
+    }
+    let mutated = Files::new("/log", files);
+    look_into(&mutated);
+    let (one, other) = (inspect(&whole), inspect(&mutated));
+    let compared = [("a", &one), ("b", &other), ("c", &one)]
+        .map(|(name, inspection)| Compared { name, inspection: Some(inspection) });
+    let comparison = compare(&compared, Group { quorum: Some(2), auto_initialize: false });
+    assert_eq!(comparison.members.len(), 3);
+    assert!(comparison.different_count >= comparison.differences.len() as u64);
+}
+
+/// Payloads of positions that follow one another: a length of two bytes before each. What the content says must agree
+/// with what each line says.
+fn log_values(bytes: &[u8]) {
+    let mut wal = Vec::new();
+    let mut rest = bytes;
+    let mut put = |sequence: u64, key: &[u8], value: &[u8]| {
+        let mut batch = sequence.to_le_bytes().to_vec();
+        batch.extend_from_slice(&1_u32.to_le_bytes());
+        batch.push(1);
+        for part in [key, value] {
+            put_varint(&mut batch, part.len() as u64);
+            batch.extend_from_slice(part);
+        }
+        // One record for each block, so that none has to be split.
+        let at = wal.len();
+        wal.extend(log_record(&batch));
+        wal.resize(at + 32_768, 0);
+    };
+    let voting = encode_metadata(firstlight::replog::Status::Voting, 1);
+    put(1, b"0000000000", &voting);
+    let mut count = 0;
+    while let Some((head, after)) = rest.split_first_chunk::<2>() {
+        let (payload, after) = after.split_at(usize::from(u16::from_be_bytes(*head) % 32_000).min(after.len()));
+        rest = after;
+        count += 1;
+        let kind = Some(ActionKind::Append { len: payload.len() as u64 });
+        let action = Action { position: count, promised: 1, performed: Some(1), learned: Some(true), kind };
+        put(count + 1, &key_of(count), &encode_action(&action, payload));
+    }
+    let files = directory([(initialized("0", ".log"), wal)]);
+    look_into(&files);
+    let inspection = inspect(&files);
+    let content = &inspection.content;
+    assert_eq!((content.entries, content.unread), (count, 0));
+    let (mut lines, mut noops) = (0, 0);
+    inspection.lines(&files, &mut |line| {
+        lines += 1;
+        noops += u64::from(line.class.as_deref() == Some("noop"));
+    });
+    assert_eq!(lines, count);
+    assert!(noops <= content.noops);
+    assert!(content.whole_entries >= content.noops + content.snapshots.len() as u64);
 }
 
 fn log_lines(bytes: &[u8]) {

@@ -1,5 +1,4 @@
 //! Replicas beside each other: values, ends, survivors, and what a restart of the group does.
-#![expect(clippy::unwrap_used, reason = "helpers of tests, beside the tests themselves")]
 
 use firstlight::replog::{Compared, Comparison, Files, Group, Inspection, Restart, Severity, Span, compare, inspect};
 
@@ -92,13 +91,13 @@ fn the_last_good_copy_must_not_be_touched() {
 
 #[test]
 fn the_recovery_protocol_decides_what_a_restart_does() {
+    use Restart::{CatchesUp, DoesNotStart, InitializesItself, StuckForEver, Unknown, Votes, WaitsForInitialize};
     let (empty, starting) = ("replicated-log/empty-dir", "replicated-log/starting");
     let (recovering, broken) = ("replicated-log/recovering", "replicated-log/empty-current");
     let check = |names: [&str; 3], auto: bool, expected: [Restart; 3]| {
         let all = compared(&names, Group { quorum: Some(2), auto_initialize: auto });
         assert_eq!(restarts(&all), expected, "{names:?} {auto}");
     };
-    use Restart::{CatchesUp, DoesNotStart, InitializesItself, StuckForEver, Unknown, Votes, WaitsForInitialize};
     check([empty; 3], false, [WaitsForInitialize; 3]);
     check([empty; 3], true, [InitializesItself; 3]);
     check([empty, starting, empty], true, [InitializesItself, StuckForEver, InitializesItself]);

@@ -159,7 +159,7 @@ fn what_may_not_be_read_is_unknown() {
     }
     let temp = tempfile::tempdir().unwrap();
     laid_out("replicated-log/small-healthy", temp.path());
-    fs::set_permissions(temp.path().join("000020.ldb"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(temp.path().join("000020.ldb"), fs::Permissions::from_mode(0o000)).unwrap();
     let summary = look(temp.path());
     assert!(!summary.mesos_view.certain && summary.has("table-unreadable"));
 }
@@ -239,7 +239,7 @@ struct Moving {
 impl Moving {
     fn now(&self) -> &Files {
         let lists = self.lists.load(Ordering::Relaxed);
-        let later = if self.from == u32::MAX { lists % 2 == 0 } else { lists > self.from };
+        let later = if self.from == u32::MAX { lists.is_multiple_of(2) } else { lists > self.from };
         if later { &self.after } else { &self.before }
     }
 }

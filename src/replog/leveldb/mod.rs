@@ -23,3 +23,6 @@ pub(crate) use manifest::TableMeta;
 pub(crate) use merge::Seen;
 pub(crate) use recall::Recall;
 pub use table::crc_masked;
+
+#[cfg(test)]
+mod tests;
