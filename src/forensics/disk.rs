@@ -45,7 +45,16 @@ impl Disk {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | more;
             openat(CWD, &self.path, flags, Mode::empty())
         })
-        .map_err(source_error)
+        .map_err(|error| match source_error(error) {
+            SourceError::NotFound if !self.has_parent() => SourceError::NoParent,
+            other => other,
+        })
+    }
+
+    /// A replica makes its directory, but not the one above it.
+    fn has_parent(&self) -> bool {
+        let above = self.path.parent().filter(|above| !above.as_os_str().is_empty());
+        above.is_none_or(|above| statat(CWD, above, AtFlags::empty()).is_ok())
     }
 
     fn file(&self, name: &str) -> Result<Arc<File>, SourceError> {

@@ -267,13 +267,9 @@ fn unlisted(summary: &mut Summary, error: &SourceError, findings: &mut Findings)
         ));
         return;
     }
-    let reason = match error {
-        SourceError::NotADirectory => "Not a directory",
-        SourceError::Denied => "Permission denied",
-        _ => "Input/output error",
-    };
-    view.error = Some(format!("IO error: {}/LOCK: {reason}", summary.path));
-    view.certain = *error == SourceError::NotADirectory;
+    summary.exists = *error != SourceError::NoParent;
+    view.error = Some(format!("IO error: {}/LOCK: {}", summary.path, error.reason()));
+    view.certain = matches!(error, SourceError::NotADirectory | SourceError::NoParent);
     findings.push(Finding::new(
         "directory-unreadable",
         Severity::Warning,

@@ -28,6 +28,9 @@ pub enum SourceError {
     /// The directory or file is not there.
     #[error("no such file or directory")]
     NotFound,
+    /// The directory is not there, nor is the one that it would be made in.
+    #[error("no such directory, nor one to make it in")]
+    NoParent,
     /// This user may not read it; another user (the scheduler's) may.
     #[error("permission denied")]
     Denied,
@@ -51,6 +54,21 @@ pub enum SourceError {
     /// Anything else the system said.
     #[error("{0}")]
     Io(String),
+}
+
+impl SourceError {
+    /// The words that the real program gets from the system for the same trouble.
+    pub(crate) fn reason(&self) -> String {
+        let words = match self {
+            Self::NotFound | Self::NoParent => "No such file or directory",
+            Self::Denied => "Permission denied",
+            Self::NotADirectory => "Not a directory",
+            Self::NotAFile => "Is a directory",
+            Self::TooLarge { .. } | Self::Changed => "Input/output error",
+            Self::Io(text) => text.split_once(" (os error").map_or(text.as_str(), |(words, _)| words),
+        };
+        words.to_owned()
+    }
 }
 
 /// A replica's directory as bytes.

@@ -90,13 +90,18 @@ fn what_is_no_directory_is_said_to_be_that() {
     symlink(at("b"), at("a")).unwrap();
     symlink(at("a"), at("b")).unwrap();
     assert!(Command::new("mkfifo").arg(at("pipe")).status().unwrap().success());
-    for (name, error) in [("file", "Not a directory"), ("pipe", "Not a directory"), ("a", "Input/output error")] {
+    for (name, error) in
+        [("file", "Not a directory"), ("pipe", "Not a directory"), ("a", "Too many levels of symbolic links")]
+    {
         let summary = look(&at(name));
         let expected = format!("IO error: {}/LOCK: {error}", at(name).display());
         assert_eq!(summary.mesos_view.error.as_deref(), Some(expected.as_str()), "{name}");
         assert!(summary.has("directory-unreadable"), "{name}: {:?}", summary.findings);
     }
     assert!(look(&at("absent")).has("directory-missing"));
+    let deep = at("absent").join("log");
+    let expected = format!("IO error: {}/LOCK: No such file or directory", deep.display());
+    assert_eq!(look(&deep).mesos_view.error, Some(expected));
     let looped = surround(&at("a"), None);
     assert!(looped.problem.as_deref().unwrap().contains("symbolic links"), "{looped:?}");
 }

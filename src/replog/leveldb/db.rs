@@ -304,13 +304,7 @@ impl Opener<'_> {
             )
             .in_file(name),
         );
-        let reason = match error {
-            SourceError::NotFound => "No such file or directory",
-            SourceError::Denied => "Permission denied",
-            SourceError::NotADirectory => "Not a directory",
-            SourceError::NotAFile => "Is a directory",
-            SourceError::TooLarge { .. } | SourceError::Changed | SourceError::Io(_) => "Input/output error",
-        };
+        let reason = error.reason();
         format!("IO error: {}/{name}: {reason}", self.source.path())
     }
 

@@ -27,6 +27,11 @@ fn truncate(position: u64, to: u64) -> Vec<u8> {
     encode_action(&Action { position, promised: 1, performed: Some(1), learned: Some(true), kind }, &[])
 }
 
+/// A key, and a value or a deletion.
+type Op = (Vec<u8>, Option<Vec<u8>>);
+/// A sequence number, a key, and a value or a deletion.
+type Row<'r> = (u64, &'r [u8], Option<Vec<u8>>);
+
 /// A directory in the making.
 #[derive(Default)]
 struct Made {
@@ -42,7 +47,7 @@ impl Made {
     }
 
     /// A table of these keys and values; listed by the manifest in a level, or not at all.
-    fn table(&mut self, number: u64, level: Option<u32>, suffix: &str, entries: &[(u64, &[u8], Option<Vec<u8>>)]) {
+    fn table(&mut self, number: u64, level: Option<u32>, suffix: &str, entries: &[Row<'_>]) {
         let entries: Entries =
             entries.iter().map(|(sequence, key, value)| (key.to_vec(), (*sequence, value.clone()))).collect();
         let (bytes, smallest, largest) = table(&entries).unwrap();
@@ -53,7 +58,7 @@ impl Made {
         }
     }
 
-    fn wal(&mut self, number: u64, batches: &[(u64, Vec<(Vec<u8>, Option<Vec<u8>>)>)]) {
+    fn wal(&mut self, number: u64, batches: &[(u64, Vec<Op>)]) {
         let mut file = Vec::new();
         for (sequence, ops) in batches {
             let ops: Vec<(&[u8], Option<&[u8]>)> =
@@ -72,11 +77,11 @@ impl Made {
     }
 }
 
-fn voting() -> (Vec<u8>, Option<Vec<u8>>) {
+fn voting() -> Op {
     (METADATA_KEY.to_vec(), Some(encode_metadata(Status::Voting, 1)))
 }
 
-fn put(position: u64, value: Vec<u8>) -> (Vec<u8>, Option<Vec<u8>>) {
+fn put(position: u64, value: Vec<u8>) -> Op {
     (key_of(position), Some(value))
 }
 
@@ -100,7 +105,7 @@ fn records_cross_blocks_and_padding() {
         made.wal(9, &batches);
         let mut files = made.files();
         // Space that was reserved and never written follows.
-        files.get_mut("000009.log").unwrap().extend([0; 40_000]);
+        files.get_mut("000009.log").unwrap().extend(vec![0; 40_000]);
         let inspection = look(&files);
         assert_eq!(seen(&inspection), [1, 2, 3, 4, 5, 6], "{tail}");
         assert_eq!(inspection.mesos_view.status, Some(Status::Voting));
@@ -270,7 +275,8 @@ fn manifests_that_cannot_be_used() {
 
 #[test]
 fn positions_at_the_edges() {
-    let rows: [(Vec<(Vec<u8>, Vec<u8>)>, (u64, u64, u64)); 5] = [
+    type Case = (Vec<(Vec<u8>, Vec<u8>)>, (u64, u64, u64));
+    let rows: [Case; 5] = [
         // A learned tombstone drops all before itself.
         (vec![(key_of(5), nop(5, true, true)), (key_of(6), nop(6, false, true))], (6, 6, 0)),
         (vec![(key_of(5), nop(5, true, false))], (0, 5, 5)),
@@ -353,13 +359,14 @@ fn varint(mut n: u64) -> Vec<u8> {
 
 #[test]
 fn blocks_of_all_kinds() {
+    type Case<'c> = (&'static str, &'c [u8], u8, Option<Status>, Option<Status>);
     // The block of a table of our own making, taken out of it.
     let entries = Entries::from([(METADATA_KEY.to_vec(), (1, Some(encode_metadata(Status::Voting, 3))))]);
     let (whole, smallest, largest) = table(&entries).unwrap();
     let block = whole.get(..whole.windows(8).position(|bytes| bytes == [0, 0, 0, 0, 1, 0, 0, 0]).unwrap() + 8).unwrap();
     let snappy = snap::raw::Encoder::new().compress_vec(block).unwrap();
     let huge = [varint(1 << 40), vec![0; 8]].concat();
-    let rows: [(&str, &[u8], u8, Option<Status>, Option<Status>); 5] = [
+    let rows: [Case<'_>; 5] = [
         ("plain", block, 0, Some(Status::Voting), Some(Status::Voting)),
         ("snappy", &snappy, 1, Some(Status::Empty), Some(Status::Voting)),
         ("no snappy", block, 1, Some(Status::Empty), Some(Status::Empty)),
