@@ -17,6 +17,7 @@ mod flags_file;
 mod flags_log;
 mod http;
 mod impact;
+mod initialize;
 mod leader;
 mod log_lines;
 mod master;
@@ -33,6 +34,7 @@ mod service;
 mod sink;
 mod staged_table;
 mod sweep;
+mod verdict;
 mod web;
 mod world;
 

@@ -1,9 +1,7 @@
-//! `replica` and `verdict`: one replica's directory read without opening it, and all of them weighed.
+//! `replica`: one replica's directory read without opening it.
 //!
 //! The lock is never taken: who holds it is read from the kernel's list. A directory that could not be read whole is
-//! unknown. The verdict counts hosts of the same group that nobody could look at as unknown.
-
-use std::collections::BTreeMap;
+//! unknown. Digests of its values are kept as evidence, for the verdict to compare.
 
 use serde_json::{Value, json};
 
@@ -12,14 +10,13 @@ use crate::{
     hosts::{Host, HostError},
     replog::{
         Severity, Status, Summary, inspect,
-        verdict::{self, Answer, Answers, Beside, Decision, Evidence, Leadership, Messages, Values},
+        verdict::{self, Values},
     },
     runbook::{
-        kind::{Replica, ReplicaStatus, Verdict},
-        model::{HostName, Register},
+        kind::{Replica, ReplicaStatus},
         text::Text,
     },
-    session::{Finding, Known, Report},
+    session::{Finding, Report},
 };
 
 /// Findings of a directory that become outputs: the gravest come first, and these suffice for a verdict.
@@ -28,8 +25,6 @@ const FINDINGS: usize = 60;
 const NAMES_MAX: usize = 100_000;
 /// Digests of a replica's values, to be compared with those of the others.
 const VALUES: &str = "replica-values.bin";
-/// Elections of all hosts within the window that count as flapping.
-const FLAPPING: u64 = 3;
 
 pub(super) async fn look(scene: &Scene<'_>, replica: &Replica) -> Report {
     seen(look_or(scene, replica).await)
@@ -179,163 +174,4 @@ fn outputs(summary: &Summary, judgement: &str, holder: Option<i32>) -> Value {
         "snapshot": summary.content.snapshots.last().and_then(|snapshot| snapshot.timestamp_ms),
         "summary": summary,
     })
-}
-
-pub(super) async fn judge(scene: &Scene<'_>, verdict: &Verdict) -> Report {
-    seen(judge_or(scene, verdict).await)
-}
-
-async fn judge_or(scene: &Scene<'_>, verdict: &Verdict) -> Result<Report, String> {
-    let quorum: u32 = verdict
-        .quorum
-        .as_str()
-        .trim()
-        .parse()
-        .map_err(|_| format!("the quorum {:?} is not a number", verdict.quorum.as_str()))?;
-    let (replicas, mut notes) = replicas(scene, &verdict.replicas).await?;
-    let evidence = Evidence {
-        replicas,
-        quorum,
-        answers: Answers {
-            failing_over: answer(&verdict.flapping)?,
-            unusual_messages: answer(&verdict.messages)?,
-            log_corrupt: answer(&verdict.damaged)?,
-        },
-        leadership: verdict.logs.as_ref().map(|logs| leadership(scene.known, logs)).unwrap_or_default(),
-        messages: verdict.logs.as_ref().map(|logs| messages(scene.known, logs)).unwrap_or_default(),
-        ..Evidence::default()
-    };
-    let mut judged = verdict::judge(&evidence);
-    judged.missing.append(&mut notes);
-    let word = judged.decision.word();
-    let initialize = if judged.decision == Decision::Reinitialize { "yes" } else { "no" };
-    let reasons: Vec<&str> = judged.reasons.iter().map(|reason| reason.text.as_str()).collect();
-    let reason = reasons.first().copied().unwrap_or("nothing was found either way");
-    let challenges: Vec<String> = judged.contradicted().map(challenge).collect();
-    let contradicted = if challenges.is_empty() { "no" } else { "yes" };
-    let mut details = vec![judged.decision.headline()];
-    details.extend(judged.answers.iter().map(beside));
-    details.extend(reasons.iter().map(|text| (*text).to_owned()));
-    details.extend(judged.missing.iter().map(|missing| format!("not known: {missing}")));
-    let outputs = json!({
-        "decision": word, "initialize": initialize, "reason": reason,
-        "host": judged.decision.host().unwrap_or_default(),
-        "headline": judged.decision.headline(),
-        "reasons": reasons, "missing": judged.missing,
-        "contradicted": contradicted, "challenge": challenges.join("; "),
-        "copy_first": judged.copy_first, "verdict": judged,
-    });
-    Ok(Report::holds(format!("{word}: {reason}")).with_details(details).with_outputs(outputs))
-}
-
-/// An answer that the evidence speaks against.
-fn challenge(beside: &Beside) -> String {
-    let (asked, answered, says) = (&beside.asked, beside.answered.word(), &beside.says);
-    format!("you answered {answered} to \u{201c}{asked}?\u{201d}; the evidence: {says}")
-}
-
-fn beside(beside: &Beside) -> String {
-    let sign = if beside.contradicts { ", AGAINST THE EVIDENCE" } else { "" };
-    let (question, asked, answered) = (beside.question, &beside.asked, beside.answered.word());
-    format!("{question:?} {asked}: you {answered}, evidence {}{sign} ({})", beside.evidence.word(), beside.says)
-}
-
-fn answer(text: &Text) -> Result<Answer, String> {
-    match text.as_str().trim() {
-        "yes" => Ok(Answer::Yes),
-        "no" => Ok(Answer::No),
-        "unsure" | "" => Ok(Answer::Unsure),
-        other => Err(format!("{other:?} is neither yes, no nor unsure")),
-    }
-}
-
-/// What was seen of each replica, and what could not be compared. Hosts of their group of which nothing was seen are
-/// unknown.
-async fn replicas(scene: &Scene<'_>, register: &str) -> Result<(Vec<verdict::Replica>, Vec<String>), String> {
-    let known = scene.known.get(&Register::from(register)).ok_or_else(|| format!("nothing is known of {register}"))?;
-    let groups = scene.world.inventory.groups.values();
-    let own = |host: &HostName| known.contains_key(host);
-    let mut hosts: Vec<HostName> = groups
-        .filter(|group| group.hosts.iter().any(|host| own(&host.name)))
-        .flat_map(|group| group.hosts.iter().map(|host| host.name.clone()))
-        .collect();
-    hosts.extend(known.keys().cloned());
-    hosts.sort();
-    hosts.dedup();
-    let (mut found, mut notes) = (Vec::new(), Vec::new());
-    for host in &hosts {
-        let outputs = known.get(host);
-        let read = outputs.and_then(|outputs| outputs.get("summary"));
-        let read = read.map(|found| serde_json::from_value::<Summary>(found.clone())).transpose();
-        let summary =
-            read.map_err(|error| format!("what was seen of the replica on {host} cannot be read: {error}"))?;
-        let live = outputs.and_then(|outputs| outputs.get("lock_holder")).is_some_and(|holder| !holder.is_null());
-        let values = match outputs.and_then(|outputs| outputs.get("values")).filter(|kept| !kept.is_null()) {
-            Some(kept) => match scene.kept(kept).await {
-                Ok(bytes) => Values::from_bytes(&bytes).map_err(|error| error.to_string()),
-                Err(error) => Err(error.to_string()),
-            },
-            None => Err("its values were not kept".to_owned()),
-        };
-        let values = values.map_err(|why| notes.push(format!("whether {host} agrees with the others: {why}"))).ok();
-        found.push(verdict::Replica { host: host.0.clone(), summary, values, live });
-    }
-    if found.iter().all(|replica| replica.values.is_none()) {
-        notes.truncate(1);
-    }
-    Ok((found, notes))
-}
-
-/// Leadership by the logs of all hosts.
-fn leadership(known: &Known, register: &str) -> Leadership {
-    let Some(known) = known.get(&Register::from(register)) else { return Leadership::Unknown };
-    let each: Vec<Leadership> =
-        known.values().filter_map(|outputs| serde_json::from_value(outputs.get("leadership")?.clone()).ok()).collect();
-    let elections: u64 = known.values().filter_map(|outputs| outputs.get("recent_elections")?.as_u64()).sum();
-    let stable = each.iter().filter(|one| **one == Leadership::Stable).count();
-    if each.contains(&Leadership::NotRegistering) {
-        Leadership::NotRegistering
-    } else if each.contains(&Leadership::Flapping) || elections >= FLAPPING {
-        Leadership::Flapping
-    } else if stable == 1 {
-        Leadership::Stable
-    } else {
-        Leadership::Unknown
-    }
-}
-
-/// Kinds of lines that a replica writes only where others do not vote or do not answer.
-const UNUSUAL: [&str; 9] = [
-    "recover-request",
-    "recover-response",
-    "recover-unfinished",
-    "recover-failed",
-    "catchup-stuck",
-    "not-initialized",
-    "promise-ignored",
-    "write-ignored",
-    "quorum-ignored",
-];
-
-/// Unusual replica messages by the logs of all hosts.
-fn messages(known: &Known, register: &str) -> Messages {
-    let Some(known) = known.get(&Register::from(register)) else { return Messages::default() };
-    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
-    let mut lines = 0;
-    for outputs in known.values() {
-        lines += outputs.get("lines").and_then(Value::as_u64).unwrap_or(0);
-        for kind in UNUSUAL {
-            let count = outputs.get("counts").and_then(|counts| counts.get(kind)).and_then(Value::as_u64).unwrap_or(0);
-            *counts.entry(kind).or_default() += count;
-        }
-    }
-    counts.retain(|_, count| *count > 0);
-    if !counts.is_empty() {
-        let words: Vec<String> = counts.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
-        return Messages { unusual: Answer::Yes, says: words.join(", ") };
-    }
-    if lines == 0 {
-        return Messages::default();
-    }
-    Messages { unusual: Answer::No, says: format!("none among {lines} lines") }
 }

@@ -5,10 +5,10 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    Secrets, Sink, Tag, World, backups, command, ensemble, files, flags, http, impact, leader, log_lines, master,
-    pause, port, process, replica,
+    Secrets, Sink, Tag, World, backups, command, ensemble, files, flags, http, impact, initialize, leader, log_lines,
+    master, pause, port, process, replica,
     scene::{Acted, Scene, Undone, span},
-    scheduler, service, sweep,
+    scheduler, service, sweep, verdict,
 };
 use crate::{
     hosts::Stop,
@@ -181,6 +181,7 @@ async fn act(scene: &Scene<'_>, kind: &Kind) -> Acted {
         Kind::Files(files) => files::act(scene, files).await,
         Kind::Http(http) => http::act(scene, http).await,
         Kind::Aurora(aurora) => scheduler::act(scene, aurora).await,
+        Kind::InitializeLog(asked) => initialize::act(scene, asked).await,
         Kind::Undo(_) => Err(Undone::Failed(
             "undo is not an action by itself: the session takes its changes back one by one".to_owned(),
         )),
@@ -208,7 +209,10 @@ async fn look_at(scene: &Scene<'_>, kind: &Kind) -> Report {
         Kind::Backups(found) => impact::beside(scene, found, backups::look(scene, found).await).await,
         Kind::Backup(backup) => backups::look_at_one(scene, backup).await,
         Kind::Master(master) => master::look(scene, master).await,
-        Kind::Verdict(verdict) => replica::judge(scene, verdict).await,
+        Kind::Verdict(asked) => verdict::judge(scene, asked).await,
+        Kind::Elections(asked) => verdict::elections(scene, asked),
+        Kind::Quorum(asked) => verdict::quorum(scene, asked).await,
+        Kind::InitializeLog(_) => Report::unknown("an action is not a look"),
         Kind::Impact(impacted) => impact::look(scene, impacted).await,
         Kind::Outcome(outcome) => impact::look_at_outcome(scene, outcome).await,
         Kind::Sweep(swept) => sweep::look(scene, swept).await,
@@ -228,6 +232,7 @@ async fn foresee(scene: &Scene<'_>, kind: &Kind) -> Prediction {
         Kind::Flags(flags) => flags::foresee(scene, flags).await,
         Kind::Files(files) => files::foresee(scene, files).await,
         Kind::Http(http) => http::foresee(http),
+        Kind::InitializeLog(asked) => initialize::foresee(asked),
         Kind::Aurora(aurora) => scheduler::foresee(scene, aurora).await,
         Kind::Wait(wait) => Prediction::new(Finding::Holds, format!("would wait {}", wait.r#for)),
         Kind::Undo(_) => Prediction::new(

@@ -68,6 +68,14 @@ pub fn describe(kind: &Kind) -> String {
         Kind::Sweep(sweep) => {
             format!("when unknown tasks are swept, from {}/vars and {}/state", sweep.url, sweep.master)
         }
+        Kind::Elections(elections) => format!("tell who led when, from `{}`", elections.logs),
+        Kind::Quorum(quorum) => format!("count votes over `{}`, quorum {}", quorum.replicas, quorum.quorum),
+        Kind::InitializeLog(kind) if kind.with.as_str() == "none" => {
+            format!("write an initialized log to {} as {}", kind.path, kind.user)
+        }
+        Kind::InitializeLog(kind) => {
+            format!("run as {}: {} initialize --path={}", kind.user, kind.with, kind.path)
+        }
         Kind::Verdict(verdict) => format!("judge the log from `{}`, quorum {}", verdict.replicas, verdict.quorum),
     }
 }

@@ -235,6 +235,7 @@ fn least_danger(kind: &Kind) -> (Danger, &'static str) {
         Kind::Files(Files::MoveAside { .. } | Files::MoveBack { .. } | Files::Copy { .. }) => {
             (Danger::Changes, "changes files")
         }
+        Kind::InitializeLog(_) => (Danger::Changes, "makes a new log"),
         _ => (Danger::Reads, "only looks"),
     }
 }

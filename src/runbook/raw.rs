@@ -13,8 +13,9 @@ use serde_json::{Map, Value, json};
 use super::{
     Mode,
     kind::{
-        Aurora, Backup, Backups, Command, Files, Flags, Http, Impact, Kind, Leader, LogLines, Master, Outcome, Port,
-        Process, Replica, Serverset, Service, Sweep, UndoWhat, Vars, Verdict, Wait, Zookeeper,
+        Aurora, Backup, Backups, Command, Elections, Files, Flags, Http, Impact, InitializeLog, Kind, Leader, LogLines,
+        Master, Outcome, Port, Process, Quorum, Replica, Serverset, Service, Sweep, UndoWhat, Vars, Verdict, Wait,
+        Zookeeper,
     },
     locate::{Content, Node},
     model::{Danger, Order},
@@ -363,34 +364,13 @@ pub enum RawValues {
     Several(Vec<Text>),
 }
 
-const KINDS: [&str; 23] = [
-    "command",
-    "service",
-    "flags",
-    "files",
-    "http",
-    "zookeeper",
-    "wait",
-    "process",
-    "port",
-    "log_lines",
-    "undo",
-    "aurora",
-    "vars",
-    "serverset",
-    "leader",
-    "replica",
-    "backups",
-    "backup",
-    "master",
-    "verdict",
-    "impact",
-    "outcome",
-    "sweep",
-];
+/// Every kind, by its key.
+const KINDS: &str = "command service flags files http zookeeper wait process port log_lines undo aurora vars \
+    serverset leader replica backups backup master verdict elections quorum initialize_log impact \
+    outcome sweep";
 
 fn one_kind(schema: &mut Schema) {
-    let each: Vec<Value> = KINDS.iter().map(|kind| json!({ "required": [kind] })).collect();
+    let each: Vec<Value> = KINDS.split(' ').map(|kind| json!({ "required": [kind] })).collect();
     schema.insert("oneOf".to_owned(), Value::Array(each));
 }
 
@@ -453,6 +433,12 @@ macro_rules! entry {
             master: Option<Master>,
             /// Judge the replicated log from what earlier steps saw.
             verdict: Option<Verdict>,
+            /// Who led when, by the logs of every host.
+            elections: Option<Elections>,
+            /// Quorum arithmetic over every replica.
+            quorum: Option<Quorum>,
+            /// Initialize one replica of the log.
+            initialize_log: Option<InitializeLog>,
             /// What restoring a backup would do to what runs.
             impact: Option<Impact>,
             /// What was predicted, against what there is now.
@@ -485,6 +471,9 @@ macro_rules! entry {
                     .or_else(|| self.backup.take().map(Kind::Backup))
                     .or_else(|| self.master.take().map(Kind::Master))
                     .or_else(|| self.verdict.take().map(Kind::Verdict))
+                    .or_else(|| self.elections.take().map(Kind::Elections))
+                    .or_else(|| self.quorum.take().map(Kind::Quorum))
+                    .or_else(|| self.initialize_log.take().map(Kind::InitializeLog))
                     .or_else(|| self.impact.take().map(Kind::Impact))
                     .or_else(|| self.outcome.take().map(Kind::Outcome))
                     .or_else(|| self.sweep.take().map(Kind::Sweep))

@@ -167,7 +167,7 @@ pub enum ReplicaStatus {
 }
 
 /// One replica of the log under `path`, read without changing it.
-/// Outputs `judgement`, `status`, `begin`, `end`, `holes`, `findings` and what `verdict` needs.
+/// Outputs `judgement`, `status`, `begin`, `end`, `holes`, `findings` and what `verdict` and `quorum` need.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Replica {
@@ -243,7 +243,10 @@ pub struct Master {
 
 /// Judges the replicated log from what earlier steps saw.
 /// Outputs `decision` (`healthy`, `reinitialize`, `survivor`, `one_replica`, `not_the_log`,
-/// `cannot_tell`), `initialize` (`yes`, `no`), `reason` (the first of the reasons), `reasons`, `missing`.
+/// `cannot_tell`), `headline` (the same in words), `host` (the replica that is meant), `initialize` (`yes`, `no`),
+/// `reason` (the first of the reasons), `reasons`, `missing`, `copy_first` (hosts whose log is copied aside before
+/// anything else), `contradicted` (`yes` if an answer goes against the evidence), `challenge` (which, in words) and
+/// `verdict` (all of it, each reason with its evidence).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Verdict {

@@ -7,12 +7,14 @@
 mod aurora;
 mod blast;
 mod generic;
+mod log;
 
 pub use aurora::{Aurora, Backup, Backups, Leader, Master, Presence, Replica, ReplicaStatus, Serverset, Vars, Verdict};
 pub use blast::{Impact, Outcome, Sweep};
 pub use generic::{
     Capture, Command, Files, Flags, Http, LogLines, Method, Port, Process, Service, UndoWhat, Wait, Zookeeper,
 };
+pub use log::{Elections, InitializeLog, Quorum};
 
 use serde::{Deserialize, Serialize};
 
@@ -62,6 +64,12 @@ pub enum Kind {
     Master(Master),
     /// Judge the replicated log from what earlier steps saw.
     Verdict(Verdict),
+    /// Who led when, by the logs of every host.
+    Elections(Elections),
+    /// Quorum arithmetic over every replica.
+    Quorum(Quorum),
+    /// Initialize one replica of the log.
+    InitializeLog(InitializeLog),
     /// What restoring a backup would do to what runs.
     Impact(Impact),
     /// What was predicted, against what there is now.
@@ -94,6 +102,9 @@ impl Kind {
             Self::Backup(_) => "backup",
             Self::Master(_) => "master",
             Self::Verdict(_) => "verdict",
+            Self::Elections(_) => "elections",
+            Self::Quorum(_) => "quorum",
+            Self::InitializeLog(_) => "initialize_log",
             Self::Impact(_) => "impact",
             Self::Outcome(_) => "outcome",
             Self::Sweep(_) => "sweep",
@@ -109,7 +120,7 @@ impl Kind {
             Self::Files(files) => files.looks(),
             Self::Http(http) => http.looks(),
             Self::Aurora(aurora) => aurora.looks(),
-            Self::Undo(_) => false,
+            Self::Undo(_) | Self::InitializeLog(_) => false,
             Self::Zookeeper(_)
             | Self::Wait(_)
             | Self::Process(_)
@@ -123,6 +134,8 @@ impl Kind {
             | Self::Backup(_)
             | Self::Master(_)
             | Self::Verdict(_)
+            | Self::Elections(_)
+            | Self::Quorum(_)
             | Self::Impact(_)
             | Self::Outcome(_)
             | Self::Sweep(_) => true,
@@ -135,6 +148,8 @@ impl Kind {
             Self::Verdict(verdict) => {
                 std::iter::once(&verdict.replicas).chain(&verdict.logs).map(String::as_str).collect()
             }
+            Self::Elections(elections) => vec![elections.logs.as_str()],
+            Self::Quorum(quorum) => vec![quorum.replicas.as_str()],
             Self::Outcome(outcome) => vec![outcome.prediction.as_str()],
             Self::Master(master) => master.since.iter().map(String::as_str).collect(),
             _ => Vec::new(),
@@ -197,6 +212,8 @@ impl Kind {
                 "evidence",
             ]),
             Self::Sweep(_) => Some(&["at_ms", "at", "after"]),
+            Self::Elections(_) => Some(&["leadership", "recent", "leader", "story"]),
+            Self::Quorum(_) => Some(&["voting", "unknown", "replicas", "quorum", "has_quorum", "restart", "rows"]),
             Self::Verdict(_) => Some(&[
                 "decision",
                 "initialize",
@@ -237,6 +254,9 @@ impl Kind {
             Self::Backup(kind) => kind.texts(give),
             Self::Master(kind) => kind.texts(give),
             Self::Verdict(kind) => kind.texts(give),
+            Self::Elections(_) => {}
+            Self::Quorum(kind) => kind.texts(give),
+            Self::InitializeLog(kind) => kind.texts(give),
             Self::Impact(kind) => kind.texts(give),
             Self::Outcome(kind) => kind.texts(give),
             Self::Sweep(kind) => kind.texts(give),

@@ -91,7 +91,7 @@ fn ends_as_ever(rig: &Rig, before: &Before) {
         assert_eq!(asides(&log), 1, "logs moved aside on {}", scheduler.name);
     }
     assert_eq!(done(rig, |kind| matches!(kind, Kind::Aurora(_)), "commit"), 1);
-    assert_eq!(done(rig, |kind| matches!(kind, Kind::Command(_)), "initialize"), 3);
+    assert_eq!(done(rig, |kind| matches!(kind, Kind::InitializeLog(_)), "initialize"), 3);
     assert_eq!(done(rig, |kind| matches!(kind, Kind::Files(_)), "move-aside"), 3);
 }
 

@@ -222,8 +222,14 @@ pub fn report(kind: &Kind, host: &str) -> Report {
         Kind::Backup(_) => {
             json!({ "tasks": 40, "age": "1h 5min", "stale": "no", "timestamp_ms": 1_772_334_000_000_i64 })
         }
+        Kind::Elections(_) => json!({ "leadership": "flapping", "recent": 3, "leader": "a", "story": [] }),
+        Kind::Quorum(_) => json!({
+            "voting": 0, "unknown": 0, "replicas": 3, "quorum": 2, "has_quorum": "no", "restart": "asks", "rows": [],
+        }),
         Kind::Verdict(_) => json!({
-            "decision": "reinitialize", "initialize": "yes", "reason": "no replica votes", "reasons": [], "missing": [],
+            "decision": "reinitialize", "headline": "re-initialize", "host": "", "initialize": "yes",
+            "reason": "no replica votes", "reasons": [], "missing": [], "contradicted": "no", "challenge": "",
+            "copy_first": [], "verdict": null,
         }),
         Kind::Aurora(_) => json!({ "tasks": 40, "active": 38, "digest": "1f2e" }),
         Kind::Impact(_) => json!({

@@ -1,0 +1,54 @@
+//! Kinds that weigh what was seen of the replicated log on every host, and the one that makes a new log.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::runbook::text::{Slot, Text};
+
+/// Who led when and why it ended, from every host's `log_lines`.
+/// Outputs `leadership` (`stable`, `flapping`, `not_registering`, `unknown`), `recent` (elections within the last
+/// hour of the logs), `leader` (who was elected last), `story` (one line for each leadership).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Elections {
+    /// The register that holds each host's `log_lines` outputs.
+    pub logs: String,
+}
+
+/// Quorum arithmetic over every host's `replica`; who could not be looked at is counted as unknown.
+/// Outputs `voting`, `unknown`, `replicas`, `quorum`, `has_quorum` (`yes`, `no`, `unknown`), `restart` (what starting
+/// all of them as they are would do), `rows` (one line for each replica).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Quorum {
+    /// The register that holds each host's `replica` outputs.
+    pub replicas: String,
+    /// The quorum size.
+    pub quorum: Text,
+}
+
+/// Initializes the replica's log under `path`, which must be empty or missing: VOTING, no entries.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct InitializeLog {
+    /// The directory.
+    pub path: Text,
+    /// The `mesos-log` program; `none` where it is not installed: the log is then written without it, the same bytes.
+    pub with: Text,
+    /// The user to run it as, and to own what is written.
+    pub user: Text,
+}
+
+impl Quorum {
+    pub(super) fn texts<'a>(&'a mut self, give: &mut dyn FnMut(Slot<'a>)) {
+        give(Slot::Plain(&mut self.quorum));
+    }
+}
+
+impl InitializeLog {
+    pub(super) fn texts<'a>(&'a mut self, give: &mut dyn FnMut(Slot<'a>)) {
+        give(Slot::Plain(&mut self.path));
+        give(Slot::Plain(&mut self.with));
+        give(Slot::Plain(&mut self.user));
+    }
+}
