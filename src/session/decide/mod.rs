@@ -78,8 +78,15 @@ pub enum Refusal {
 /// Decides.
 pub fn decide(state: &State, now: Stamp, command: &Command) -> Result<Decision, Refusal> {
     let mut draft = Draft { state: state.clone(), now, events: Vec::new(), effects: Vec::new() };
-    if state.is_over() && !matches!(command, Command::Note { .. } | Command::Leave { .. } | Command::Resume { .. }) {
-        return Err(Refusal::Over);
+    if state.is_over() {
+        match command {
+            Command::Note { .. } | Command::Leave { .. } | Command::Resume { .. } => {}
+            // Asked for before the end, and of no use to anybody now.
+            Command::Looked { .. } | Command::ClockJumped { .. } => {
+                return Ok(Decision { events: draft.events, effects: draft.effects, next: draft.state });
+            }
+            _ => return Err(Refusal::Over),
+        }
     }
     match command {
         Command::Acknowledge { .. }

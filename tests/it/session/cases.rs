@@ -526,3 +526,21 @@ fn a_choice_is_taken_back_while_nothing_has_changed() {
         assert!(matches!(&refused, Err(Refusal::NotYet(why)) if why.contains("may have changed")), "{refused:?}");
     }
 }
+
+#[test]
+fn what_is_seen_after_the_end_changes_nothing() {
+    let mut sim = Sim::new(CHOICE, Mode::Recovery, Scripted::default());
+    sim.begin();
+    sim.give("which", "newest").unwrap();
+    while !matches!(sim.state.life, Life::Ended { .. }) {
+        sim.tick_all();
+        sim.run().unwrap();
+        sim.settle(10);
+    }
+    let before = sim.state.seq;
+    let late = Purpose::Gate { step: "change".into(), host: HostName::from("local"), gate: 0, epoch: 0 };
+    sim.say(&Command::Looked { purpose: late, report: Report::new(Finding::Fails, "gone") }).unwrap();
+    sim.say(&Command::ClockJumped { by_ms: 60_000 }).unwrap();
+    assert_eq!(sim.state.seq, before);
+    assert!(matches!(sim.say(&go_back("choose")), Err(Refusal::Over)));
+}
