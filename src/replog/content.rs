@@ -92,7 +92,7 @@ pub struct Content {
     pub held: Held,
     /// First position on which a scheduler dies.
     pub fatal_at: Option<u64>,
-    /// Payloads that could not be read again from their file.
+    /// Entries that were not read: payloads that could not be read again from their file, and entries beyond a limit.
     pub unread: u64,
 }
 
@@ -395,7 +395,7 @@ impl<'a> Reader<'a, '_, '_> {
     fn refused(&mut self, positions: Span, refusal: &Refusal) {
         let (code, message) = match refusal {
             Refusal::Limit(what) => {
-                self.content.undecodable += 1;
+                self.content.unread += 1;
                 self.state.partial = true;
                 let text = format!("{what}; it was not read further, and what follows of it is unknown");
                 self.findings.push(Finding::new("limit-entry", Severity::Warning, text).over(&[positions]));

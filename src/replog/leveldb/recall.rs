@@ -54,7 +54,7 @@ impl<'s> Recall<'s> {
                 found.map(|record| record.bytes)
             }
             Place::Table { block, .. } => {
-                let found = table::block(&mut window, block).ok().map(|block| block.bytes);
+                let found = table::block_again(&mut window, block).ok().map(|block| block.bytes);
                 self.window = Some(window);
                 found
             }
