@@ -35,7 +35,7 @@ const WINDOW_MS: i64 = 60 * 60 * 1000;
 
 fn clock() -> Clock {
     let now = jiff::Timestamp::now();
-    Clock { now_ms: now.as_millisecond(), offset_s: jiff::tz::TimeZone::system().to_offset(now).seconds() }
+    Clock { now_ms: now.as_millisecond(), zone: jiff::tz::TimeZone::system() }
 }
 
 /// The end of a log, scanned.
@@ -70,7 +70,7 @@ impl Reading {
         let text = String::from_utf8_lossy(bytes);
         if self.since_ms.is_some() {
             // A line without a time belongs to the one before it.
-            self.time_ms = parse(&text, self.clock).time_ms.or(self.time_ms);
+            self.time_ms = parse(&text, &self.clock).time_ms.or(self.time_ms);
             if self.time_ms < self.since_ms {
                 return;
             }
@@ -102,8 +102,8 @@ async fn look_or(scene: &Scene<'_>, lines: &LogLines) -> Result<Report, String> 
     let clock = clock();
     let contains = lines.contains.as_ref().map(|text| text.0.clone());
     let mut reading = Reading {
+        scanner: Scanner::new(clock.clone()),
         clock,
-        scanner: Scanner::new(clock),
         contains,
         since_ms,
         time_ms: None,

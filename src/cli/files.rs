@@ -34,6 +34,8 @@ pub enum SchemaOf {
     BackupDiff,
     /// Of what `log inspect --json` prints.
     Log,
+    /// Of what `log scan --json` prints.
+    LogScan,
 }
 
 /// How a plan is printed.
@@ -77,6 +79,7 @@ pub fn schema(of: SchemaOf) -> String {
         SchemaOf::BackupList => schema_file(backups::list_schema().as_value()),
         SchemaOf::BackupDiff => schema_file(backups::diff_schema().as_value()),
         SchemaOf::Log => schema_file(super::log::schema().as_value()),
+        SchemaOf::LogScan => schema_file(super::log::scan_schema().as_value()),
     }
 }
 

@@ -4,18 +4,30 @@
 //! (`Immdd hh:mm:ss.mmm [thread, logger] `), Aurora's older form without brackets, and in front of these journald,
 //! syslog and ISO timestamps with a host and a unit.
 
-use serde::{Deserialize, Serialize};
+use jiff::tz::{Offset, TimeZone};
 
 /// What the caller knows of time: most lines have no year and no zone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Clock {
     /// Now, milliseconds since the epoch; no line is taken to be more than a day after it.
     pub now_ms: i64,
-    /// Seconds that the logging host's local time is ahead of UTC.
-    pub offset_s: i32,
+    /// The zone of the logging host.
+    pub zone: TimeZone,
+}
+
+impl Clock {
+    /// A clock of a host whose local time is always so many seconds ahead of UTC.
+    pub fn fixed(now_ms: i64, offset_s: i32) -> Self {
+        let zone = Offset::from_seconds(offset_s).map_or(TimeZone::UTC, TimeZone::fixed);
+        Self { now_ms, zone }
+    }
 }
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+/// Years to go back for a date without a year: the 29th of February comes every fourth, across 1900 or 2100 every eighth.
+const YEARS_BACK: i64 = 8;
+/// Bytes of a line in which a prefix ends.
+const PREFIX_BYTES: usize = 256;
 
 /// A line taken apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +36,8 @@ pub struct Line<'a> {
     pub level: Option<char>,
     /// Milliseconds since the epoch, where the line has a time.
     pub time_ms: Option<i64>,
+    /// The host in a prefix of syslog or journald.
+    pub host: Option<&'a str>,
     /// `file.cpp:123` of glog, or the logger of logback.
     pub origin: Option<&'a str>,
     /// What is said.
@@ -31,19 +45,19 @@ pub struct Line<'a> {
 }
 
 /// Takes a line apart. A line without any known prefix is all message.
-pub fn parse(text: &str, clock: Clock) -> Line<'_> {
+pub fn parse<'a>(text: &'a str, clock: &Clock) -> Line<'a> {
     let text = text.trim_end_matches(['\r', '\n', ' ']);
-    let plain = Line { level: None, time_ms: None, origin: None, message: text };
+    let plain = Line { level: None, time_ms: None, host: None, origin: None, message: text };
     if let Some(line) = levelled(text, clock) {
         return line;
     }
-    let Some((time_ms, rest)) = outer(text, clock) else { return plain };
+    let Some((time_ms, host, rest)) = outer(text, clock) else { return plain };
     let inner = levelled(rest, clock).unwrap_or(Line { message: rest, ..plain });
-    Line { time_ms: inner.time_ms.or(time_ms), ..inner }
+    Line { time_ms: inner.time_ms.or(Some(time_ms)), host: Some(host), ..inner }
 }
 
 /// `Immdd hh:mm:ss.fraction ...`.
-fn levelled(text: &str, clock: Clock) -> Option<Line<'_>> {
+fn levelled<'a>(text: &'a str, clock: &Clock) -> Option<Line<'a>> {
     let mut chars = text.chars();
     let level = chars.next().filter(|level| "IWEFD".contains(*level))?;
     let (date, rest) = chars.as_str().split_once(' ')?;
@@ -56,7 +70,7 @@ fn levelled(text: &str, clock: Clock) -> Option<Line<'_>> {
     let time_of_day = time_of_day(time)?;
     let time_ms = complete(year, month, day, time_of_day, clock)?;
     let (origin, message) = origin(rest.trim_start());
-    Some(Line { level: Some(level), time_ms: Some(time_ms), origin, message })
+    Some(Line { level: Some(level), time_ms: Some(time_ms), host: None, origin, message })
 }
 
 /// What is between the time and the message.
@@ -85,15 +99,15 @@ fn origin(rest: &str) -> (Option<&str>, &str) {
 }
 
 /// A syslog priority, a time of journald or syslog or ISO 8601, a host and a unit.
-fn outer(text: &str, clock: Clock) -> Option<(Option<i64>, &str)> {
+fn outer<'a>(text: &'a str, clock: &Clock) -> Option<(i64, &'a str, &'a str)> {
     let text = text.strip_prefix('<').and_then(|rest| rest.split_once('>')).map_or(text, |(_, rest)| rest);
     let (time_ms, rest) = syslog_time(text, clock).or_else(|| iso_time(text, clock))?;
-    let (_host, rest) = rest.split_once(' ')?;
+    let (host, rest) = rest.split_once(' ')?;
     let (unit, message) = rest.split_once(": ")?;
-    (!unit.contains(' ')).then_some((Some(time_ms), message))
+    (!unit.contains(' ')).then_some((time_ms, host, message))
 }
 
-fn syslog_time(text: &str, clock: Clock) -> Option<(i64, &str)> {
+fn syslog_time<'a>(text: &'a str, clock: &Clock) -> Option<(i64, &'a str)> {
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let (name, rest) = text.split_once(' ')?;
     let month = MONTHS.iter().position(|month| *month == name)? as i64 + 1;
@@ -102,7 +116,7 @@ fn syslog_time(text: &str, clock: Clock) -> Option<(i64, &str)> {
     Some((complete(None, month, number(day)?, time_of_day(time)?, clock)?, rest))
 }
 
-fn iso_time(text: &str, clock: Clock) -> Option<(i64, &str)> {
+fn iso_time<'a>(text: &'a str, clock: &Clock) -> Option<(i64, &'a str)> {
     let (stamp, rest) = text.split_once(' ')?;
     let (date, time) = stamp.split_once('T')?;
     let mut parts = date.split('-');
@@ -110,7 +124,7 @@ fn iso_time(text: &str, clock: Clock) -> Option<(i64, &str)> {
     let cut = time.find(['+', '-', 'Z']).unwrap_or(time.len());
     let (time, zone) = time.split_at(cut);
     let offset_s = match zone.as_bytes() {
-        [] => i64::from(clock.offset_s),
+        [] => return Some((complete(Some(year), month, day, time_of_day(time)?, clock)?, rest)),
         [b'Z'] => 0,
         [sign, ..] => {
             let digits: String = zone.chars().filter(char::is_ascii_digit).collect();
@@ -153,28 +167,130 @@ fn days(year: i64, month: i64, day: i64) -> Option<i64> {
     Some(era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468)
 }
 
-/// Completes a local time; without a year it is the latest one that is not more than a day after now.
-fn complete(year: Option<i64>, month: i64, day: i64, time_of_day: i64, clock: Clock) -> Option<i64> {
-    let offset_ms = i64::from(clock.offset_s) * 1000;
-    let at = |year| Some(days(year, month, day)? * DAY_MS + time_of_day - offset_ms);
+/// Completes a local time; without a year it is the latest one that is not more than a day after now. A time that
+/// comes twice, as clocks are put back, is the first; one that never comes is as far after the gap as it says.
+fn complete(year: Option<i64>, month: i64, day: i64, time_of_day: i64, clock: &Clock) -> Option<i64> {
+    let at = |year: i64| {
+        let (year, month, day) = (i16::try_from(year).ok()?, i8::try_from(month).ok()?, i8::try_from(day).ok()?);
+        let midnight = jiff::civil::Date::new(year, month, day).ok()?.at(0, 0, 0, 0);
+        let wall = midnight.checked_add(jiff::SignedDuration::from_millis(time_of_day)).ok()?;
+        Some(clock.zone.to_timestamp(wall).ok()?.as_millisecond())
+    };
     if let Some(year) = year {
         return at(year);
     }
     let this = 1970 + clock.now_ms.div_euclid(DAY_MS) * 400 / 146_097;
     let limit = clock.now_ms.saturating_add(DAY_MS);
-    [this + 1, this, this - 1].into_iter().filter_map(at).find(|ms| *ms <= limit)
+    (0..=YEARS_BACK + 1).filter_map(|back| at(this + 1 - back)).find(|ms| *ms <= limit)
+}
+
+/// Where the message of a line starts, found without reading its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Head {
+    /// A level and a time; the message starts at this byte.
+    Levelled(usize),
+    /// It may have a prefix of syslog or journald, or be one of journald's objects.
+    Other,
+    /// It goes on with the line before.
+    None,
+}
+
+/// Looks only at the bytes that tell formats apart.
+pub(super) fn head(line: &[u8]) -> Head {
+    match line {
+        [b'I' | b'W' | b'E' | b'F' | b'D', a, b, c, d, rest @ ..]
+            if [a, b, c, d].iter().all(|byte| byte.is_ascii_digit()) =>
+        {
+            let near = rest.get(..rest.len().min(PREFIX_BYTES)).unwrap_or_default();
+            match memchr::memchr(b']', near) {
+                Some(at) if near.get(at + 1).is_none_or(|byte| *byte == b' ') => {
+                    Head::Levelled((5 + at + 2).min(line.len()))
+                }
+                _ => Head::Other,
+            }
+        }
+        [b'<' | b'{' | b'0'..=b'9', ..] => Head::Other,
+        [b'A'..=b'Z', b'a'..=b'z', b'a'..=b'z', b' ', ..] => Head::Other,
+        _ => Head::None,
+    }
+}
+
+/// Minutes that were read last: lines of one minute share all but seconds.
+#[derive(Debug, Default)]
+pub(super) struct Minute {
+    text: [u8; 11],
+    start_ms: Option<i64>,
+}
+
+impl Minute {
+    /// The time of a line with a level, its year left out.
+    pub(super) fn time_ms(&mut self, line: &[u8], clock: &Clock) -> Option<i64> {
+        let text: &[u8; 11] = line.get(1..12)?.try_into().ok()?;
+        let second = match line.get(12..15)? {
+            [b':', tens @ b'0'..=b'5', ones @ b'0'..=b'9'] => i64::from(tens - b'0') * 10 + i64::from(ones - b'0'),
+            _ => return None,
+        };
+        let thousandths = match line.get(15..19)? {
+            [b'.', a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9'] => {
+                i64::from(a - b'0') * 100 + i64::from(b - b'0') * 10 + i64::from(c - b'0')
+            }
+            _ => return None,
+        };
+        if self.start_ms.is_none() || self.text != *text {
+            let (date, time) = std::str::from_utf8(text).ok()?.split_once(' ')?;
+            let (month, day) = (number(date.get(..2)?)?, number(date.get(2..)?)?);
+            let (hour, minute) = time.split_once(':')?;
+            let (hour, minute) = (number(hour)?, number(minute)?);
+            if hour > 23 || minute > 59 {
+                return None;
+            }
+            self.start_ms = complete(None, month, day, (hour * 60 + minute) * 60_000, clock);
+            self.text = *text;
+        }
+        Some(self.start_ms? + second * 1000 + thousandths)
+    }
+}
+
+/// A line as `journalctl -o json` prints it: the time, the host and the message.
+pub(super) fn journal_object(line: &str) -> Option<(Option<i64>, Option<String>, String)> {
+    let value: serde_json::Value = serde_json::from_str(line).ok()?;
+    let message = match value.get("MESSAGE")? {
+        serde_json::Value::String(text) => text.clone(),
+        // Bytes that are no UTF-8 come as numbers.
+        serde_json::Value::Array(bytes) => {
+            let bytes: Vec<u8> = bytes.iter().filter_map(|byte| u8::try_from(byte.as_u64()?).ok()).collect();
+            String::from_utf8_lossy(&bytes).into_owned()
+        }
+        _ => return None,
+    };
+    let micros = value.get("__REALTIME_TIMESTAMP").and_then(|at| at.as_str()?.parse::<i64>().ok());
+    let host = value.get("_HOSTNAME").and_then(|host| host.as_str()).map(str::to_owned);
+    Some((micros.map(|micros| micros / 1000), host, message))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const CLOCK: Clock = Clock { now_ms: 1_795_374_000_000, offset_s: 0 };
+    fn clock() -> Clock {
+        Clock::fixed(1_795_374_000_000, 0)
+    }
 
     #[test]
     fn formats() {
         let check = |text: &str, level: Option<char>, time_ms: Option<i64>, origin: Option<&str>, message: &str| {
-            assert_eq!(parse(text, CLOCK), Line { level, time_ms, origin, message }, "{text}");
+            let line = parse(text, &clock());
+            assert_eq!(
+                (line.level, line.time_ms, line.origin, line.message),
+                (level, time_ms, origin, message),
+                "{text}"
+            );
+            // The quick ways agree with the long one.
+            let bytes = text.as_bytes();
+            if let Head::Levelled(at) = head(bytes) {
+                assert_eq!(text.get(at..).unwrap().trim_end(), message, "{text}");
+                assert!(Minute::default().time_ms(bytes, &clock()).is_none_or(|ms| Some(ms) == time_ms), "{text}");
+            }
         };
         let at = Some(1_795_361_734_175);
         check(
@@ -213,7 +329,35 @@ mod tests {
         check("I1231 00:00:00.000 [main, L] x", Some('I'), Some(1_767_139_200_000), Some("L"), "x");
         for odd in ["", "I", "I1122", "I1399 99:99:99.1 1 a:1] x", "<", "Nov", "Nov 22 15:35:34", "I1122 15:35:34.1 ["]
         {
-            parse(odd, CLOCK);
+            parse(odd, &clock());
+            head(odd.as_bytes());
+            journal_object(odd);
         }
+    }
+
+    #[test]
+    fn zones_and_years() {
+        let zone = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
+        let clock = Clock { now_ms: 1_795_374_000_000, zone };
+        let at = |text: &str| {
+            parse(text, &clock).time_ms.map(|ms| jiff::Timestamp::from_millisecond(ms).unwrap().to_string())
+        };
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(at("I0701 12:00:00.000 [main, L] summer"), some("2026-07-01T10:00:00Z"));
+        assert_eq!(at("I1101 12:00:00.000 [main, L] winter"), some("2026-11-01T11:00:00Z"));
+        assert_eq!(at("I1025 02:30:00.000 [main, L] twice"), some("2026-10-25T00:30:00Z"));
+        assert_eq!(at("I0329 02:30:00.000 [main, L] never"), some("2026-03-29T01:30:00Z"));
+        assert_eq!(at("I0229 12:00:00.000 [main, L] leap day"), some("2024-02-29T11:00:00Z"));
+        assert_eq!(at("2026-07-01T12:00:00 h1 aurora[1]: no zone"), some("2026-07-01T10:00:00Z"));
+        assert_eq!(at("2026-07-01T12:00:00-05:30 h1 aurora[1]: zone"), some("2026-07-01T17:30:00Z"));
+    }
+
+    #[test]
+    fn objects_of_journald() {
+        let text = r#"{"__REALTIME_TIMESTAMP":"1795361734175000","_HOSTNAME":"h1","MESSAGE":"Said so"}"#;
+        let want = (Some(1_795_361_734_175), Some("h1".to_owned()), "Said so".to_owned());
+        assert_eq!(journal_object(text), Some(want));
+        assert_eq!(journal_object(r#"{"MESSAGE":[72,105,255]}"#), Some((None, None, "Hi\u{fffd}".to_owned())));
+        assert_eq!(journal_object("{}"), None);
     }
 }

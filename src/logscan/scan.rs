@@ -1,15 +1,25 @@
-//! Counting lines by kind, and the story of leadership that they tell.
+//! Reading lines: which are known, how many of each, and the story of leadership that they tell.
+//!
+//! Bytes come in any portions. Of most lines only the beginning of the message is looked at; the time is read of those
+//! that are known, and of the last one of a portion.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
-use serde::{Deserialize, Serialize};
+use memchr::{memchr, memchr_iter, memrchr};
 
-use super::line::{Clock, Line, parse};
-use super::patterns::{Health, Pattern, table};
-use crate::replog::verdict::Leadership;
+use super::{
+    line::{Clock, Head, Minute, head, journal_object, parse},
+    patterns::{Pattern, Table},
+    said::{Election, End, KindCount, LastPositions, Sample, Scan},
+};
 
-/// Bytes of a line that are looked at; log lines of both programs stay far below, except for printed protobufs.
+/// Bytes of a line that are looked at; lines of both programs stay far below, except for printed protobufs.
 const LINE_BYTES: usize = 8 * 1024;
+/// Bytes of a line that are kept while its end is awaited.
+const CARRY_BYTES: usize = 64 * 1024;
 /// Bytes of a line that are kept as a sample.
 const SAMPLE_BYTES: usize = 400;
 /// Samples kept per kind: the first ones and the last ones.
@@ -17,214 +27,427 @@ const SAMPLES_FIRST: usize = 3;
 const SAMPLES_LAST: usize = 5;
 /// Elections kept; older ones are dropped and counted.
 const ELECTIONS_MAX: usize = 2000;
+/// Minutes kept per kind: a week's.
+const MINUTES_MAX: usize = 7 * 24 * 60;
+/// Hosts told apart within one log.
+const HOSTS_MAX: usize = 1000;
+const MINUTE_MS: i64 = 60_000;
 
-/// A line kept as evidence.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sample {
-    /// Counted from 1.
-    pub line: u64,
+/// What is counted of one kind while reading.
+#[derive(Debug, Default)]
+struct Tally {
+    count: u64,
+    statuses: BTreeMap<&'static str, u64>,
+    hosts: BTreeMap<String, u64>,
+    minutes: BTreeMap<i64, u64>,
+    minutes_dropped: u64,
+    /// The minute that is being counted.
+    minute: Option<(i64, u64)>,
+    first_ms: Option<i64>,
+    last_ms: Option<i64>,
+    first: Vec<Kept>,
+    last: VecDeque<Kept>,
+}
+
+/// A sample before it is made readable: most are pushed out by later ones.
+#[derive(Debug, Default)]
+struct Kept {
+    file: usize,
+    line: u64,
+    time_ms: Option<i64>,
+    bytes: Vec<u8>,
+}
+
+impl Kept {
+    fn set(&mut self, at: (usize, u64), time_ms: Option<i64>, bytes: &[u8]) {
+        (self.file, self.line) = at;
+        self.time_ms = time_ms;
+        self.bytes.clear();
+        self.bytes.extend_from_slice(bytes.get(..bytes.len().min(SAMPLE_BYTES)).unwrap_or_default());
+    }
+}
+
+impl Tally {
+    fn add(&mut self, time_ms: Option<i64>, status: Option<&'static str>, at: (usize, u64), line: &[u8]) {
+        self.count += 1;
+        if self.count == 1 {
+            self.first_ms = time_ms;
+        }
+        self.last_ms = time_ms;
+        if let Some(status) = status {
+            *self.statuses.entry(status).or_default() += 1;
+        }
+        if let Some(ms) = time_ms {
+            let start = ms - ms.rem_euclid(MINUTE_MS);
+            match &mut self.minute {
+                Some((minute, count)) if *minute == start => *count += 1,
+                _ => {
+                    self.close_minute();
+                    self.minute = Some((start, 1));
+                }
+            }
+        }
+        let mut kept = if self.first.len() < SAMPLES_FIRST || self.last.len() < SAMPLES_LAST {
+            Kept::default()
+        } else {
+            self.last.pop_front().unwrap_or_default()
+        };
+        kept.set(at, time_ms, line);
+        if self.first.len() < SAMPLES_FIRST {
+            self.first.push(kept);
+        } else {
+            self.last.push_back(kept);
+        }
+    }
+
+    fn close_minute(&mut self) {
+        let Some((minute, count)) = self.minute.take() else { return };
+        *self.minutes.entry(minute).or_default() += count;
+        if self.minutes.len() > MINUTES_MAX {
+            self.minutes.pop_first();
+            self.minutes_dropped += 1;
+        }
+    }
+
+    fn host(&mut self, host: &str) {
+        if let Some(count) = self.hosts.get_mut(host) {
+            *count += 1;
+        } else if self.hosts.len() < HOSTS_MAX {
+            self.hosts.insert(host.to_owned(), 1);
+        }
+    }
+}
+
+/// A line that is known, as it comes.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    /// Which it is.
+    pub pattern: &'a Pattern,
     /// Milliseconds since the epoch.
     pub time_ms: Option<i64>,
-    /// The line without control characters, shortened.
-    pub text: String,
-}
-
-/// How many lines of one kind there are.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KindCount {
-    /// How many.
-    pub count: u64,
-    /// What the kind means for health.
-    pub health: Health,
-    /// In words.
-    pub meaning: String,
-    /// The status in the line, where it has one: status to count.
-    pub statuses: BTreeMap<String, u64>,
-    /// Time of the first and the last.
-    pub first_ms: Option<i64>,
-    /// Time of the last.
-    pub last_ms: Option<i64>,
-    /// The first lines and the last lines.
-    pub samples: Vec<Sample>,
-}
-
-/// Why a leadership ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum End {
-    /// A staged backup was committed.
-    Commit,
-    /// Asked to quit over HTTP.
-    Quit,
-    /// The Mesos side did not answer in time.
-    RegistrationTimeout,
-    /// The ZooKeeper session or ballot was lost.
-    LostLeadership,
-    /// The leading timer ran out.
-    AutomaticFailover,
-    /// The content of the log failed a checksum or could not be replayed.
-    ContentCorrupt,
-    /// A write or read of the log failed: no quorum, or a disk.
-    LogFailed,
-    /// Mesos refused the framework.
-    MesosError,
-    /// Another lifecycle error.
-    Exception,
-    /// It ended in order, for a reason that the log does not give.
-    Shutdown,
-    /// The process started again without having said that it ends.
-    Died,
-}
-
-/// One leadership.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Election {
-    /// Line of the election, counted from 1.
+    /// In its file, counted from 1.
     pub line: u64,
-    /// When it was elected.
-    pub started_ms: Option<i64>,
-    /// Whether it registered with Mesos.
-    pub registered: bool,
-    /// When it ended; `None` while it lasts.
-    pub ended_ms: Option<i64>,
-    /// Why it ended; `None` while it lasts.
-    pub end: Option<End>,
-    /// The date of the snapshot that it applied, as printed.
-    pub snapshot: Option<String>,
-    /// It found no framework id: the state was empty.
-    pub empty_state: bool,
+    /// As it was read, without its end.
+    pub bytes: &'a [u8],
 }
 
-/// What a replica said of its directory when it last started.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LastPositions {
-    /// When.
-    pub time_ms: Option<i64>,
-    /// The line's own words.
-    pub text: String,
-}
-
-/// A conclusion from lines, with the kinds that support it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Diagnosis {
-    /// Stable.
-    pub code: String,
-    /// One sentence.
-    pub message: String,
-    /// Kinds of lines whose samples show it.
-    pub kinds: Vec<String>,
-}
-
-/// What the lines say.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Scan {
-    /// Lines read.
-    pub lines: u64,
-    /// Lines of a known kind.
-    pub matched: u64,
-    /// By kind.
-    pub counts: BTreeMap<String, KindCount>,
-    /// Leaderships of this host, ascending; at most 2000.
-    pub elections: Vec<Election>,
-    /// Leaderships that were dropped for that limit.
-    pub elections_dropped: u64,
-    /// The last status that the replica gave of itself.
-    pub last_status: Option<String>,
-    /// How often it gave that status since it last changed.
-    pub last_status_repeats: u64,
-    /// What it last said of its positions.
-    pub last_positions: Option<LastPositions>,
-    /// Time of the oldest line that has one.
-    pub first_ms: Option<i64>,
-    /// Time of the newest line that has one.
-    pub last_ms: Option<i64>,
-}
-
-/// Reads lines one by one.
+/// Reads the log of one host.
 #[derive(Debug)]
 pub struct Scanner {
     clock: Clock,
-    patterns: Vec<Pattern>,
-    /// Patterns by the first byte of their message; those that may start anywhere are in each list.
-    by_byte: Vec<Vec<usize>>,
+    /// The caller's now; that of the clock is the present file's.
+    now_ms: i64,
+    table: Arc<Table>,
+    /// Kinds by pattern.
+    kinds: Vec<usize>,
+    names: Vec<usize>,
+    /// Whether a pattern's kind is part of the story.
+    tells: Vec<bool>,
+    tallies: Vec<Tally>,
+    files: Vec<String>,
+    /// Lines of the present file so far.
+    at_line: u64,
+    from_ms: Option<i64>,
+    to_ms: Option<i64>,
     scan: Scan,
-    /// Why the present leadership will have ended, as far as it is known.
-    cause: Option<End>,
+    minute: Minute,
+    /// The beginning of a line whose end has not come.
+    carry: Vec<u8>,
+    carry_cut: bool,
+    /// Why the present leadership will have ended, as far as it is known, and where that stands.
+    cause: Option<(End, Sample)>,
     leading: bool,
     time_ms: Option<i64>,
 }
 
+/// Kinds that are part of the story of leadership, or of the replica's own.
+const TELLING: &[&str] = &[
+    "process-start",
+    "elected",
+    "registered",
+    "reregistered",
+    "active",
+    "framework-missing",
+    "snapshot-applied",
+    "call-failed",
+    "dead",
+    "run-exited",
+    "recovered-positions",
+    "replica-status",
+    "status-persisted",
+];
+
 impl Scanner {
-    /// A scanner for the log of one host.
+    /// A scanner with the patterns that this program knows.
     pub fn new(clock: Clock) -> Self {
-        let patterns = table();
-        let by_byte = (0..=u8::MAX)
-            .map(|byte| {
-                let fits = |pattern: &Pattern| pattern.first_byte().is_none_or(|first| first == byte);
-                patterns.iter().enumerate().filter(|(_, pattern)| fits(pattern)).map(|(at, _)| at).collect()
-            })
-            .collect();
-        Self { clock, patterns, by_byte, scan: Scan::default(), cause: None, leading: false, time_ms: None }
+        Self::with(clock, Table::embedded())
+    }
+
+    /// A scanner with these patterns.
+    pub fn with(clock: Clock, table: Arc<Table>) -> Self {
+        let (mut kinds, mut names) = (Vec::new(), Vec::<usize>::new());
+        let mut known: BTreeMap<&str, usize> = BTreeMap::new();
+        for (at, pattern) in table.patterns().iter().enumerate() {
+            kinds.push(*known.entry(pattern.kind.as_str()).or_insert_with(|| {
+                names.push(at);
+                names.len() - 1
+            }));
+        }
+        let tells = |pattern: &Pattern| TELLING.contains(&pattern.kind.as_str()) || blamed(&pattern.kind).is_some();
+        let tells = table.patterns().iter().map(tells).collect();
+        let tallies = names.iter().map(|_| Tally::default()).collect();
+        Self {
+            now_ms: clock.now_ms,
+            clock,
+            kinds,
+            names,
+            tells,
+            tallies,
+            table,
+            files: vec![String::new()],
+            at_line: 0,
+            from_ms: None,
+            to_ms: None,
+            scan: Scan::default(),
+            minute: Minute::default(),
+            carry: Vec::new(),
+            carry_cut: false,
+            cause: None,
+            leading: false,
+            time_ms: None,
+        }
+    }
+
+    /// Counts only lines of this time, in milliseconds since the epoch. A line without a time is of the time of the one
+    /// before it.
+    pub fn within(&mut self, from_ms: Option<i64>, to_ms: Option<i64>) {
+        (self.from_ms, self.to_ms) = (from_ms, to_ms);
+    }
+
+    /// From here on lines are of this file, and counted from 1. When it was last written, where that is known, says
+    /// which year its lines are of.
+    pub fn file(&mut self, name: &str, written_ms: Option<i64>) {
+        self.flush();
+        self.clock.now_ms = written_ms.map_or(self.now_ms, |written| written.min(self.now_ms));
+        self.minute = Minute::default();
+        self.files.push(name.to_owned());
+        self.at_line = 0;
     }
 
     /// Takes the next line, with or without its line end.
     pub fn line(&mut self, text: &str) {
-        self.scan.lines += 1;
-        let text = cut(text, LINE_BYTES);
-        let line = parse(text, self.clock);
-        if let Some(ms) = line.time_ms {
-            self.time_ms = Some(ms);
-            self.scan.first_ms = Some(self.scan.first_ms.map_or(ms, |first| first.min(ms)));
-            self.scan.last_ms = Some(self.scan.last_ms.map_or(ms, |last| last.max(ms)));
+        self.flush();
+        self.block(text.trim_end_matches(['\r', '\n']).as_bytes(), true, &mut |_| ());
+    }
+
+    /// Takes the next bytes, which may end within a line.
+    pub fn feed(&mut self, bytes: &[u8]) {
+        self.feed_to(bytes, &mut |_| ());
+    }
+
+    /// Takes the next bytes, and hands over each line that is known.
+    pub fn feed_to(&mut self, bytes: &[u8], known: &mut dyn FnMut(Known<'_>)) {
+        let mut rest = bytes;
+        if !self.carry.is_empty() || self.carry_cut {
+            let end = memchr(b'\n', rest);
+            let (begin, after) = rest.split_at(end.map_or(rest.len(), |end| end + 1));
+            self.carry_on(begin);
+            if end.is_none() {
+                return;
+            }
+            rest = after;
+            self.flush_to(known);
         }
-        let Some((at, status)) = self.find(&line) else { return };
-        self.scan.matched += 1;
-        self.count(at, status, text);
-        self.story(at, status, line.message);
+        if let Some((lines, after)) = memrchr(b'\n', rest).and_then(|end| rest.split_at_checked(end + 1)) {
+            self.block(lines, false, known);
+            rest = after;
+        }
+        self.carry_on(rest);
+    }
+
+    fn carry_on(&mut self, bytes: &[u8]) {
+        let room = CARRY_BYTES.saturating_sub(self.carry.len());
+        self.carry.extend_from_slice(bytes.get(..bytes.len().min(room)).unwrap_or_default());
+        self.carry_cut |= bytes.len() > room;
+    }
+
+    fn flush(&mut self) {
+        self.flush_to(&mut |_| ());
+    }
+
+    fn flush_to(&mut self, known: &mut dyn FnMut(Known<'_>)) {
+        if self.carry.is_empty() && !self.carry_cut {
+            return;
+        }
+        self.scan.cut += u64::from(std::mem::take(&mut self.carry_cut));
+        let line = std::mem::take(&mut self.carry);
+        self.block(line.strip_suffix(b"\n").unwrap_or(&line), true, known);
+        self.carry = line;
+        self.carry.clear();
     }
 
     /// Everything that was said.
-    pub fn finish(self) -> Scan {
+    pub fn finish(mut self) -> Scan {
+        self.flush();
+        let files = &self.files;
+        let sample = |kept: &Kept| readable(files, kept);
+        for (tally, at) in self.tallies.iter_mut().zip(&self.names) {
+            let Some(pattern) = self.table.patterns().get(*at).filter(|_| tally.count > 0) else { continue };
+            tally.close_minute();
+            let count = KindCount {
+                count: tally.count,
+                health: pattern.health,
+                meaning: pattern.meaning.clone(),
+                releases: pattern.releases.clone(),
+                statuses: tally.statuses.iter().map(|(status, count)| ((*status).to_owned(), *count)).collect(),
+                hosts: std::mem::take(&mut tally.hosts),
+                minutes: tally.minutes.iter().map(|(minute, count)| (*minute, *count)).collect(),
+                minutes_dropped: tally.minutes_dropped,
+                first_ms: tally.first_ms,
+                last_ms: tally.last_ms,
+                samples: tally.first.iter().chain(&tally.last).map(sample).collect(),
+            };
+            self.scan.counts.insert(pattern.kind.clone(), count);
+        }
         self.scan
     }
 
-    fn find<'l>(&self, line: &Line<'l>) -> Option<(usize, Option<&'l str>)> {
-        let first = usize::from(*line.message.as_bytes().first()?);
-        let mut candidates = self.by_byte.get(first)?.iter();
-        candidates.find_map(|at| Some((*at, self.patterns.get(*at)?.matches(line.message)?)))
+    /// Takes whole lines; `single` says that the bytes are one line without its end.
+    fn block(&mut self, block: &[u8], single: bool, known: &mut dyn FnMut(Known<'_>)) {
+        let table = Arc::clone(&self.table);
+        let mut hits = table.anywhere(block).map(Iterator::peekable);
+        let mut last_head = None;
+        let mut start = 0;
+        for end in memchr_iter(b'\n', block).chain(single.then_some(block.len())) {
+            let mut floating = hits.is_none();
+            while let Some(hits) = hits.as_mut()
+                && hits.next_if(|at| *at < end).is_some()
+            {
+                floating = true;
+            }
+            let line = block.get(start..end).unwrap_or_default();
+            start = end + 1;
+            let line = line.get(..line.len().min(LINE_BYTES)).unwrap_or(line);
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            self.scan.lines += 1;
+            self.at_line += 1;
+            match head(line) {
+                Head::Levelled(at) => {
+                    last_head = Some(line);
+                    let message = line.get(at..).unwrap_or_default().trim_ascii_end();
+                    if self.from_ms.is_some() || self.to_ms.is_some() || self.scan.first_ms.is_none() {
+                        self.timed(line);
+                    }
+                    if let Some(found) = self.outside(|_| table.find(message, floating)) {
+                        self.timed(line);
+                        self.known(&table, found, line, message, None, known);
+                    }
+                }
+                Head::Other => {
+                    if let Some(line) = last_head.take() {
+                        self.timed(line);
+                    }
+                    self.other(&table, line, known);
+                }
+                Head::None => {
+                    let message = exception(line).unwrap_or(line).trim_ascii_end();
+                    if let Some(found) = self.outside(|_| table.find(message, floating)) {
+                        if let Some(line) = last_head.take() {
+                            self.timed(line);
+                        }
+                        self.known(&table, found, line, message, None, known);
+                    }
+                }
+            }
+        }
+        if let Some(line) = last_head {
+            self.timed(line);
+        }
     }
 
-    fn count(&mut self, at: usize, status: Option<&str>, text: &str) {
-        let Some(pattern) = self.patterns.get(at) else { return };
-        let kind = self.scan.counts.entry(pattern.kind.to_owned()).or_insert_with(|| KindCount {
-            count: 0,
-            health: pattern.health,
-            meaning: pattern.meaning.to_owned(),
-            statuses: BTreeMap::new(),
-            first_ms: self.time_ms,
-            last_ms: None,
-            samples: Vec::new(),
-        });
-        kind.count += 1;
-        kind.last_ms = self.time_ms;
-        if let Some(status) = status {
-            *kind.statuses.entry(status.to_owned()).or_default() += 1;
+    /// What is found, unless the present time is not asked for.
+    fn outside<T>(&mut self, find: impl FnOnce(&Self) -> Option<T>) -> Option<T> {
+        let early = self.from_ms.is_some_and(|from| self.time_ms.is_none_or(|ms| ms < from));
+        let late = self.to_ms.is_some_and(|to| self.time_ms.is_some_and(|ms| ms > to));
+        if early || late {
+            self.scan.outside += 1;
+            return None;
         }
-        if kind.samples.len() == SAMPLES_FIRST + SAMPLES_LAST {
-            kind.samples.remove(SAMPLES_FIRST);
-        }
-        let text = cut(text, SAMPLE_BYTES).chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        kind.samples.push(Sample { line: self.scan.lines, time_ms: self.time_ms, text });
+        find(self)
     }
 
-    fn story(&mut self, at: usize, status: Option<&str>, message: &str) {
-        let Some(kind) = self.patterns.get(at).map(|pattern| pattern.kind) else { return };
+    /// Reads the time of a line with a level.
+    fn timed(&mut self, line: &[u8]) {
+        let quick = self.minute.time_ms(line, &self.clock);
+        let ms = quick.or_else(|| parse(&String::from_utf8_lossy(line), &self.clock).time_ms);
+        self.at(ms);
+    }
+
+    fn at(&mut self, time_ms: Option<i64>) {
+        let Some(ms) = time_ms else { return };
+        self.time_ms = Some(ms);
+        self.scan.first_ms = Some(self.scan.first_ms.map_or(ms, |first| first.min(ms)));
+        self.scan.last_ms = Some(self.scan.last_ms.map_or(ms, |last| last.max(ms)));
+    }
+
+    /// A line that may have a prefix of syslog or journald, or be one of journald's objects.
+    fn other(&mut self, table: &Table, line: &[u8], known: &mut dyn FnMut(Known<'_>)) {
+        let text = String::from_utf8_lossy(line);
+        if let Some((time_ms, host, message)) = text.starts_with('{').then(|| journal_object(&text)).flatten() {
+            self.at(time_ms);
+            for text in message.lines() {
+                let inner = parse(text, &self.clock);
+                self.at(inner.time_ms);
+                let message = inner.message.as_bytes();
+                if let Some(found) = self.outside(|_| table.find(message, true)) {
+                    self.known(table, found, text.as_bytes(), message, host.as_deref(), known);
+                }
+            }
+            return;
+        }
+        let parsed = parse(&text, &self.clock);
+        self.at(parsed.time_ms);
+        let message = exception(parsed.message.as_bytes()).filter(|_| parsed.level.is_none());
+        let message = message.unwrap_or(parsed.message.as_bytes());
+        if let Some(found) = self.outside(|_| table.find(message, true)) {
+            self.known(table, found, line, message, parsed.host, known);
+        }
+    }
+
+    fn known(
+        &mut self,
+        table: &Table,
+        (at, status): (usize, Option<&'static str>),
+        line: &[u8],
+        message: &[u8],
+        host: Option<&str>,
+        known: &mut dyn FnMut(Known<'_>),
+    ) {
+        let Some(pattern) = table.patterns().get(at) else { return };
+        let place = (self.files.len() - 1, self.at_line);
+        self.scan.matched += 1;
+        if let Some(tally) = self.kinds.get(at).and_then(|kind| self.tallies.get_mut(*kind)) {
+            tally.add(self.time_ms, status, place, line);
+            if let Some(host) = host {
+                tally.host(host);
+            }
+        }
+        if self.tells.get(at).is_some_and(|tells| *tells) {
+            let mut kept = Kept::default();
+            kept.set(place, self.time_ms, line);
+            let sample = readable(&self.files, &kept);
+            self.story(&pattern.kind, status, &String::from_utf8_lossy(message), sample);
+        }
+        known(Known { pattern, time_ms: self.time_ms, line: self.at_line, bytes: line });
+    }
+
+    fn story(&mut self, kind: &str, status: Option<&str>, message: &str, sample: Sample) {
         match kind {
             "process-start" => {
-                self.end(End::Died);
+                self.end(End::Died, sample);
                 self.cause = None;
             }
-            "elected" => self.elect(),
+            "elected" => self.elect(sample),
             "registered" | "reregistered" | "active" => self.leader(|election| election.registered = true),
             "framework-missing" => self.leader(|election| election.empty_state = true),
             "snapshot-applied" => {
@@ -232,40 +455,28 @@ impl Scanner {
                 self.leader(|election| election.snapshot = Some(date));
             }
             // A call that failed did not end anything.
-            "call-failed" => self.cause = self.cause.filter(|cause| *cause != End::Commit),
-            "dead" | "run-exited" => self.end(End::Shutdown),
+            "call-failed" => self.cause = self.cause.take().filter(|(cause, _)| *cause != End::Commit),
+            "dead" | "run-exited" => self.end(End::Shutdown, sample),
             "recovered-positions" => {
                 self.scan.last_positions = Some(LastPositions { time_ms: self.time_ms, text: message.to_owned() });
             }
             "replica-status" | "status-persisted" => self.status(status),
-            _ => self.blame(kind),
+            _ => self.blame(kind, sample),
         }
     }
 
     /// Remembers the first reason that is given for the end to come.
-    fn blame(&mut self, kind: &str) {
-        let cause = match kind {
-            "recovery-commit" => End::Commit,
-            "quit" => End::Quit,
-            "registration-timeout" => End::RegistrationTimeout,
-            "lost-leadership" => End::LostLeadership,
-            "automatic-failover" => End::AutomaticFailover,
-            "frame-checksum" => End::ContentCorrupt,
-            "noop-failed" | "log-read-timeout" | "log-read-problem" | "log-append-timeout" | "log-append-problem"
-            | "log-unusable" | "coordinator-crash" => End::LogFailed,
-            "mesos-error" => End::MesosError,
-            "unchecked-exception" | "recovery-failed" | "advertise-failed" => End::Exception,
-            _ => return,
-        };
+    fn blame(&mut self, kind: &str, sample: Sample) {
+        let Some(cause) = blamed(kind) else { return };
         // An exception often wraps the reason, on the same line or on a later one of its trace.
-        let weak = matches!(self.cause, None | Some(End::Commit | End::Exception));
+        let weak = self.cause.as_ref().is_none_or(|(cause, _)| matches!(cause, End::Commit | End::Exception));
         if self.leading && weak {
-            self.cause = Some(cause);
+            self.cause = Some((cause, sample));
         }
     }
 
-    fn elect(&mut self) {
-        self.end(End::Died);
+    fn elect(&mut self, sample: Sample) {
+        self.end(End::Died, sample.clone());
         self.cause = None;
         self.leading = true;
         if self.scan.elections.len() == ELECTIONS_MAX {
@@ -273,7 +484,9 @@ impl Scanner {
             self.scan.elections_dropped += 1;
         }
         self.scan.elections.push(Election {
-            line: self.scan.lines,
+            file: sample.file,
+            line: sample.line,
+            ended_at: None,
             started_ms: self.time_ms,
             registered: false,
             ended_ms: None,
@@ -291,11 +504,12 @@ impl Scanner {
         }
     }
 
-    fn end(&mut self, otherwise: End) {
-        let (end, time_ms) = (self.cause.take().unwrap_or(otherwise), self.time_ms);
+    fn end(&mut self, otherwise: End, here: Sample) {
+        let ((end, at), time_ms) = (self.cause.take().unwrap_or((otherwise, here)), self.time_ms);
         self.leader(|election| {
             election.ended_ms = time_ms;
             election.end = Some(end);
+            election.ended_at = Some(at);
         });
         self.leading = false;
     }
@@ -311,116 +525,34 @@ impl Scanner {
     }
 }
 
-/// At most `max` bytes, cut between characters.
-fn cut(text: &str, max: usize) -> &str {
-    text.get(..text.floor_char_boundary(max)).unwrap_or(text)
+/// What a kind of line says of the end of a leadership.
+fn blamed(kind: &str) -> Option<End> {
+    Some(match kind {
+        "recovery-commit" => End::Commit,
+        "quit" => End::Quit,
+        "registration-timeout" => End::RegistrationTimeout,
+        "lost-leadership" => End::LostLeadership,
+        "automatic-failover" => End::AutomaticFailover,
+        "frame-checksum" => End::ContentCorrupt,
+        "noop-failed" | "log-read-timeout" | "log-read-problem" | "log-append-timeout" | "log-append-problem"
+        | "log-unusable" | "coordinator-crash" | "append-failed" | "log-timeout" | "writer-lost" => End::LogFailed,
+        "mesos-error" => End::MesosError,
+        "unchecked-exception" | "recovery-failed" | "advertise-failed" => End::Exception,
+        _ => return None,
+    })
 }
 
-/// A status repeated so often is stuck; a member retries every half to one second.
-const STUCK_REPEATS: u64 = 5;
-/// Elections on one host within the window that count as flapping.
-const FLAPPING_ELECTIONS: usize = 3;
-
-impl Scan {
-    /// How many lines of a kind there are.
-    pub fn count(&self, kind: &str) -> u64 {
-        self.counts.get(kind).map_or(0, |kind| kind.count)
+/// What an exception in a trace says, without its class.
+fn exception(line: &[u8]) -> Option<&[u8]> {
+    const MARK: &[u8] = b"Exception: ";
+    if line.first().is_none_or(|byte| byte.is_ascii_whitespace()) {
+        return None;
     }
+    line.get(memchr::memmem::find(line, MARK)? + MARK.len()..)
+}
 
-    /// Lines of a kind with a status.
-    pub fn count_status(&self, kind: &str, status: &str) -> u64 {
-        self.counts.get(kind).and_then(|kind| kind.statuses.get(status)).copied().unwrap_or(0)
-    }
-
-    /// Lines that speak against health.
-    pub fn bad_lines(&self) -> u64 {
-        self.counts.values().filter(|kind| kind.health == Health::Bad).map(|kind| kind.count).sum()
-    }
-
-    /// Leaderships that began or ended within `from_ms..=to_ms`, each of which is one change.
-    pub fn leadership_changes(&self, from_ms: i64, to_ms: i64) -> usize {
-        let within = |ms: Option<i64>| ms.is_some_and(|ms| (from_ms..=to_ms).contains(&ms));
-        self.elections.iter().map(|e| usize::from(within(e.started_ms)) + usize::from(within(e.ended_ms))).sum()
-    }
-
-    /// Leadership as this host's log shows it from a time on. A host that was never elected says nothing.
-    pub fn leadership(&self, from_ms: i64) -> Leadership {
-        let recent: Vec<&Election> =
-            self.elections.iter().filter(|e| e.started_ms.is_some_and(|ms| ms >= from_ms)).collect();
-        let unregistered = recent.iter().filter(|e| e.end == Some(End::RegistrationTimeout)).count();
-        match (recent.len(), self.elections.last()) {
-            (1.., _) if unregistered * 2 > recent.len() => Leadership::NotRegistering,
-            (FLAPPING_ELECTIONS.., _) => Leadership::Flapping,
-            (_, Some(Election { end: None, .. })) => Leadership::Stable,
-            _ => Leadership::Unknown,
-        }
-    }
-
-    /// What the lines add up to.
-    pub fn diagnoses(&self) -> Vec<Diagnosis> {
-        let mut found = Vec::new();
-        let mut add = |code: &str, kinds: &[&str], message: String| {
-            let kinds =
-                kinds.iter().filter(|kind| self.counts.contains_key(**kind)).map(|kind| (*kind).to_owned()).collect();
-            found.push(Diagnosis { code: code.to_owned(), message, kinds });
-        };
-        let stuck = self.last_status.as_deref().filter(|s| *s != "VOTING" && self.last_status_repeats >= STUCK_REPEATS);
-        if let Some(status) = stuck {
-            let voting = self.count_status("recover-response", "VOTING") > 0;
-            let also =
-                if voting { "; a VOTING replica answers, so a good copy may be left: do not initialize" } else { "" };
-            add(
-                "replica-stuck",
-                &["replica-status", "recover-response", "recover-unfinished"],
-                format!("this replica stays {status}, said {} times{also}", self.last_status_repeats),
-            );
-        }
-        let rules: [(&str, &[&str], &str); 10] = [
-            ("not-initialized", &["not-initialized"], "no replica of the group is initialized"),
-            (
-                "content-corrupt",
-                &["frame-checksum"],
-                "the content of the log fails its checksum: every leader dies on it",
-            ),
-            ("directory-damaged", &["recover-failed", "record-corrupt"], "the local directory does not open"),
-            (
-                "log-failing",
-                &[
-                    "noop-failed",
-                    "log-read-timeout",
-                    "log-read-problem",
-                    "log-append-timeout",
-                    "log-append-problem",
-                    "write-error",
-                    "read-error",
-                ],
-                "reads or writes of the log fail",
-            ),
-            ("quorum-lost", &["quorum-ignored", "coordinator-crash"], "a quorum of replicas does not vote"),
-            (
-                "writer-refused",
-                &["writer-timeout"],
-                "the leader is not elected inside the log: no quorum, or competing leaders",
-            ),
-            (
-                "not-registering",
-                &["registration-timeout", "mesos-error"],
-                "the Mesos side refuses or does not answer: not the log",
-            ),
-            ("state-empty", &["framework-missing"], "a leader found no framework id: the state was empty"),
-            (
-                "zookeeper",
-                &["session-expired", "group-failed", "lost-leadership", "advertise-failed"],
-                "ZooKeeper sessions are lost",
-            ),
-            ("frames-aborted", &["frame-aborted", "frame-orphan"], "partial writes are in the log"),
-        ];
-        for (code, kinds, message) in rules {
-            let lines: u64 = kinds.iter().map(|kind| self.count(kind)).sum();
-            if lines > 0 {
-                add(code, kinds, format!("{message} ({lines} lines)"));
-            }
-        }
-        found
-    }
+fn readable(files: &[String], kept: &Kept) -> Sample {
+    let text = String::from_utf8_lossy(&kept.bytes);
+    let text = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    Sample { file: files.get(kept.file).cloned().unwrap_or_default(), line: kept.line, time_ms: kept.time_ms, text }
 }

@@ -5,15 +5,17 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::LazyLock;
 
-use firstlight::logscan::{Clock, End, Scan, Scanner};
+use firstlight::logscan::{Clock, End, Health, Scan, Scanner, Table, across};
 use firstlight::replog::verdict::Leadership;
 use proptest::prelude::*;
 
 /// 2026-11-22 23:00 UTC, after all recordings.
-const CLOCK: Clock = Clock { now_ms: 1_795_388_400_000, offset_s: 0 };
+fn clock() -> Clock {
+    Clock::fixed(1_795_388_400_000, 0)
+}
 
 /// Each log: a line `@ name length`, then its bytes.
-static LOGS: LazyLock<BTreeMap<String, String>> = LazyLock::new(|| {
+pub static LOGS: LazyLock<BTreeMap<String, String>> = LazyLock::new(|| {
     let mut bytes = Vec::new();
     let packed: &[u8] = include_bytes!("../data/logscan/logs.pack.gz");
     flate2::read::GzDecoder::new(packed).read_to_end(&mut bytes).unwrap();
@@ -30,7 +32,7 @@ static LOGS: LazyLock<BTreeMap<String, String>> = LazyLock::new(|| {
 });
 
 fn scan(name: &str) -> Scan {
-    let mut scanner = Scanner::new(CLOCK);
+    let mut scanner = Scanner::new(clock());
     LOGS[name].lines().for_each(|line| scanner.line(line));
     scanner.finish()
 }
@@ -69,7 +71,7 @@ fn a_leadership_has_times_and_counts_in_a_window() {
     assert_eq!(scan.leadership_changes(0, i64::MAX), 2);
     assert_eq!(scan.leadership_changes(0, election.started_ms.unwrap()), 1);
     let text = LOGS["aurora/07-s2-takes-over-after-sigkill.log"].repeat(3);
-    let mut scanner = Scanner::new(CLOCK);
+    let mut scanner = Scanner::new(clock());
     text.lines().for_each(|line| scanner.line(line));
     let scan = scanner.finish();
     assert_eq!(scan.leadership(0), Leadership::Flapping);
@@ -114,7 +116,7 @@ fn every_recording_is_read_to_its_end() {
 proptest! {
     #[test]
     fn no_text_panics(lines in proptest::collection::vec(".{0,80}", 0..20), cut in 0_usize..4000, name in 0_usize..30) {
-        let mut scanner = Scanner::new(CLOCK);
+        let mut scanner = Scanner::new(clock());
         for line in &lines {
             scanner.line(line);
         }
@@ -125,4 +127,109 @@ proptest! {
         }
         scanner.finish().diagnoses();
     }
+}
+
+#[test]
+fn every_line_of_every_release_of_mesos_is_known() {
+    let table = Table::embedded();
+    let rows = include_str!("../data/logscan/mesos-lines.tsv");
+    for row in rows.lines().skip(1) {
+        let text = row.split('\t').nth(3).unwrap();
+        // A block is matched by its first line that says something.
+        let mut text = text.split(" / ").find(|line| line.contains("initialized")).unwrap_or(text).to_owned();
+        for before in ["is in ", "status to ", "status from ", "Replica in ", "as it is in ", "a replica in ", " to "] {
+            text = text.replace(&format!("{before}{{}}"), &format!("{before}VOTING"));
+        }
+        let text = text.replace("{}", "7");
+        assert!(table.find(text.as_bytes(), true).is_some(), "{row}");
+    }
+}
+
+#[test]
+fn bytes_in_any_portions_are_the_same_lines() {
+    let text = &LOGS["mesos/run3-I.node2.log"];
+    let want = scan("mesos/run3-I.node2.log");
+    for size in [1, 7, 100, 4096] {
+        let mut scanner = Scanner::new(clock());
+        text.as_bytes().chunks(size).for_each(|portion| scanner.feed(portion));
+        assert_eq!(scanner.finish(), want, "{size}");
+    }
+    let mut scanner = Scanner::new(clock());
+    scanner.feed(text.replace('\n', "\r\n").as_bytes());
+    let got = scanner.finish();
+    assert_eq!(
+        (got.lines, got.matched, got.elections, got.last_status),
+        (want.lines, want.matched, want.elections, want.last_status)
+    );
+}
+
+#[test]
+fn prefixes_do_not_change_what_is_said() {
+    let text = &LOGS["aurora/12-s1-registration-timeout.log"];
+    let want = scan("aurora/12-s1-registration-timeout.log");
+    let short = |line: &str| format!("Nov 22 16:10:00 h1 aurora[17]: {line}");
+    let iso = |line: &str| format!("2026-11-22T16:10:00+0000 h1 aurora[17]: {line}");
+    let json = |line: &str| {
+        serde_json::json!({ "__REALTIME_TIMESTAMP": "1795363800000000", "_HOSTNAME": "h1", "MESSAGE": line })
+            .to_string()
+    };
+    let ways: [&dyn Fn(&str) -> String; 3] = [&short, &iso, &json];
+    for way in ways {
+        let mut scanner = Scanner::new(clock());
+        text.lines().for_each(|line| scanner.line(&way(line)));
+        let got = scanner.finish();
+        assert_eq!((got.matched, got.leadership(0)), (want.matched, want.leadership(0)), "{}", way("x"));
+        assert_eq!(got.elections[0].ended_ms, want.elections[0].ended_ms);
+        assert_eq!(got.counts["elected"].hosts["h1"], 1);
+    }
+}
+
+#[test]
+fn long_lines_and_odd_bytes_end_where_they_should() {
+    let mut scanner = Scanner::new(clock());
+    let mut bytes = b"I1122 15:35:34.175158 1 recover.cpp:1] Replica is in VOTING status\n".to_vec();
+    bytes.extend(vec![b'x'; 3 << 20]);
+    bytes.extend(b"\nI1122 15:35:35.175158 1 recover.cpp:1] Replica is in EMPTY status \xff\xfe\n\0\0\n");
+    bytes.extend(b"I1122 15:35:36.175158 1 recover.cpp:1] Replica is in EMPTY status");
+    bytes.chunks(1 << 16).for_each(|portion| scanner.feed(portion));
+    let scan = scanner.finish();
+    assert_eq!((scan.lines, scan.matched, scan.cut), (5, 2, 1));
+    assert_eq!(scan.last_status.as_deref(), Some("EMPTY"));
+    assert_eq!(scan.counts["replica-status"].samples[1].line, 5);
+    assert_eq!(scan.last_ms.unwrap() - scan.first_ms.unwrap(), 2000);
+}
+
+#[test]
+fn only_the_time_that_is_asked_for_is_counted() {
+    let whole = scan("aurora/12-s1-registration-timeout.log");
+    let middle = whole.elections[0].started_ms.unwrap();
+    let part = |from, to| {
+        let mut scanner = Scanner::new(clock());
+        scanner.within(from, to);
+        scanner.feed(LOGS["aurora/12-s1-registration-timeout.log"].as_bytes());
+        scanner.finish()
+    };
+    let (before, after) = (part(None, Some(middle - 1)), part(Some(middle), None));
+    assert_eq!(before.matched + after.matched, whole.matched);
+    assert_eq!((before.elections.len(), after.elections.len()), (0, 1));
+    assert_eq!(before.outside + after.outside, whole.lines);
+    let kind = &whole.counts["elected"];
+    assert_eq!((kind.health, kind.minutes.len()), (Health::Change, 1));
+}
+
+fn hosts(names: &[(&str, &str)]) -> BTreeMap<String, Scan> {
+    names.iter().map(|(host, name)| ((*host).to_owned(), scan(&format!("mesos/{name}")))).collect()
+}
+
+#[test]
+fn several_hosts_tell_more_than_each() {
+    let check = |names: &[(&str, &str)], want: &[&str]| {
+        let found = across(&hosts(names));
+        let codes: Vec<&str> = found.iter().map(|one| one.code.as_str()).collect();
+        assert_eq!(codes, want, "{names:?}: {found:#?}");
+        assert!(found.iter().all(|one| !one.evidence.is_empty()), "{found:#?}");
+    };
+    check(&[("1", "run1-A-E.node1.log"), ("2", "run1-A-E.node2.log"), ("3", "run1-A-E.node3.log")], &["all-voting"]);
+    check(&[("1", "run1-G.node1.log"), ("2", "run1-G.node2.log"), ("3", "run1-G.node3.log")], &["all-uninitialized"]);
+    check(&[("1", "run3-I.node1.log"), ("2", "run3-I.node2.log"), ("3", "run3-I.node3.log")], &["survivor"]);
 }

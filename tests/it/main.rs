@@ -22,6 +22,7 @@ mod hostile;
 mod impact;
 mod journal;
 mod log_cli;
+mod log_scan_cli;
 mod logscan;
 mod mesos_client;
 mod practice;

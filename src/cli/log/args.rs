@@ -6,6 +6,7 @@ use super::{
     dump::{self, DumpArgs},
     init::{self, InitArgs},
     inspect::{self, InspectArgs},
+    scan::{self, ScanArgs},
 };
 use crate::exit::Exit;
 
@@ -16,6 +17,8 @@ pub enum LogCommand {
     Inspect(InspectArgs),
     /// List what a replica holds, position by position, holes too.
     Dump(DumpArgs),
+    /// Say what schedulers' logs tell: who led, why it ended, what speaks against the replicated log.
+    Scan(ScanArgs),
     /// Write an initialized, blank log where there is none, as `mesos-log initialize` does.
     Init(InitArgs),
 }
@@ -43,6 +46,7 @@ pub fn run(command: LogCommand) -> anyhow::Result<Exit> {
     match command {
         LogCommand::Inspect(args) => inspect::inspect(&args),
         LogCommand::Dump(args) => dump::dump(&args),
+        LogCommand::Scan(args) => scan::scan(&args),
         LogCommand::Init(args) => init::init(&args),
     }
 }

@@ -9,7 +9,11 @@ mod dump;
 mod init;
 mod inspect;
 mod report;
+mod scan;
+mod scan_text;
+mod source;
 mod text;
 
 pub use args::{LogCommand, after_help, run};
 pub use report::schema;
+pub use scan::scan_schema;
