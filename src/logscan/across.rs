@@ -60,7 +60,7 @@ fn replicas(hosts: &BTreeMap<String, Scan>) -> Option<Diagnosis> {
         ),
         ([_, ..], []) => {
             let healthy = known.iter().all(|(_, scan)| scan.count("quorum-ignored") == 0);
-            let words = "every replica votes, as it said last";
+            let words = "every replica whose log was read votes, as it said last";
             if healthy { said("all-voting", false, format!("{words}: do not re-initialize")) } else { None }
         }
         (_, [one]) => said(

@@ -202,8 +202,10 @@ pub(super) fn head(line: &[u8]) -> Head {
             if [a, b, c, d].iter().all(|byte| byte.is_ascii_digit()) =>
         {
             let near = rest.get(..rest.len().min(PREFIX_BYTES)).unwrap_or_default();
+            // Aurora's older form has no brackets of its own.
+            let bare = line.get(19..).is_some_and(|rest| rest.starts_with(b"THREAD"));
             match memchr::memchr(b']', near) {
-                Some(at) if near.get(at + 1).is_none_or(|byte| *byte == b' ') => {
+                Some(at) if !bare && near.get(at + 1).is_none_or(|byte| *byte == b' ') => {
                     Head::Levelled((5 + at + 2).min(line.len()))
                 }
                 _ => Head::Other,

@@ -269,7 +269,11 @@ impl Scan {
                 &["registration-timeout", "mesos-error"],
                 "the Mesos side refuses or does not answer: not the log",
             ),
-            ("state-empty", &["framework-missing"], "a leader found no framework id: the state was empty"),
+            (
+                "state-empty",
+                &["framework-missing"],
+                "a leader found no framework id, the state was empty: expected only of a new cluster or while it is kept off Mesos",
+            ),
             (
                 "zookeeper",
                 &["session-expired", "group-failed", "lost-leadership", "advertise-failed"],

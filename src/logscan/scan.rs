@@ -545,7 +545,7 @@ fn blamed(kind: &str) -> Option<End> {
 /// What an exception in a trace says, without its class.
 fn exception(line: &[u8]) -> Option<&[u8]> {
     const MARK: &[u8] = b"Exception: ";
-    if line.first().is_none_or(|byte| byte.is_ascii_whitespace()) {
+    if line.first().is_none_or(u8::is_ascii_whitespace) {
         return None;
     }
     line.get(memchr::memmem::find(line, MARK)? + MARK.len()..)

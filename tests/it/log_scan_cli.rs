@@ -31,7 +31,7 @@ fn lay(dir: &Path, log: &str, name: &str) -> String {
 }
 
 fn squeezed(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
 }

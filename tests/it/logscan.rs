@@ -233,3 +233,53 @@ fn several_hosts_tell_more_than_each() {
     check(&[("1", "run1-G.node1.log"), ("2", "run1-G.node2.log"), ("3", "run1-G.node3.log")], &["all-uninitialized"]);
     check(&[("1", "run3-I.node1.log"), ("2", "run3-I.node2.log"), ("3", "run3-I.node3.log")], &["survivor"]);
 }
+
+#[test]
+fn each_signature_of_damage_is_told_with_its_lines() {
+    let log = |messages: &[&str]| {
+        let mut scanner = Scanner::new(clock());
+        scanner.file("s.log", None);
+        for (at, message) in messages.iter().enumerate() {
+            scanner.line(&format!("I1122 15:{:02}:{:02}.000 [main, L] {message}", at / 60, at % 60));
+        }
+        scanner.finish()
+    };
+    let check = |logs: &[&[&str]], want: &[&str]| {
+        let hosts = logs.iter().enumerate().map(|(at, messages)| (format!("h{at}"), log(messages))).collect();
+        let found = across(&hosts);
+        let codes: Vec<&str> = found.iter().map(|one| one.code.as_str()).collect();
+        assert_eq!(codes, want, "{found:#?}");
+        assert!(found.iter().flat_map(|one| &one.evidence).all(|one| one.file == "s.log" && one.line > 0));
+    };
+    let (voting, empty) = ("Replica is in VOTING status", "Replica is in EMPTY status");
+    let start = "SchedulerLifecycle state machine transition IDLE -> PREPARING_STORAGE";
+    let dead = "SchedulerLifecycle state machine transition LEADER_AWAITING_REGISTRATION -> DEAD";
+    let elected = "Elected as leading scheduler!";
+    let recovered = |end: u64| format!("Replica recovered with log positions 1 -> {end} with 0 holes and 0 unlearned");
+    check(
+        &[&[voting, elected, "Registered with ID x", "Writer started with ending position 7"], &[voting]],
+        &["all-voting", "stable-leader"],
+    );
+    let refused: &[&str] =
+        &[elected, "Could not start the writer, but can be retried", "Timeout performing log append", dead];
+    check(&[refused, refused, refused], &["no-quorum-rotation"]);
+    let corrupt: &[&str] = &[
+        elected,
+        "Applying snapshot taken on Sun Nov 22 16:04:53 UTC 2026",
+        "Read back a framed log entry that failed its checksum",
+        dead,
+    ];
+    check(&[corrupt, corrupt], &["dies-on-content"]);
+    let alone: &[&str] = &[elected, "Framework has not been registered within the tolerated delay.", dead];
+    check(&[alone, alone, &[start]], &["mesos-side"]);
+    check(&[&[voting], &[voting], &[empty]], &["one-behind"]);
+    check(&[&[voting], &[empty], &[empty]], &["survivor"]);
+    check(&[&[empty, "Replicated log has not been initialized. Did you"], &[empty]], &["all-uninitialized"]);
+    check(&[&[empty], &["Replica is in RECOVERING status"]], &["none-voting"]);
+    check(&[&[voting], &["Failed to recover the log: Corruption"]], &["one-damaged"]);
+    check(&[&[&recovered(9000)], &[&recovered(20)]], &["positions-differ"]);
+    check(&[&[&recovered(9000)], &[&recovered(8990)]], &[]);
+    // An empty state is said of its own host.
+    let found = log(&["Did not find a persisted framework ID, connecting as a new framework."]).diagnoses();
+    assert_eq!(found[0].code, "state-empty");
+}

@@ -26,12 +26,12 @@ pub enum LogCommand {
 /// Below the help of `log`.
 pub fn after_help() -> String {
     let codes = [
-        (Exit::Done, "sound; several replicas: healthy"),
+        (Exit::Done, "sound; several replicas: healthy; `scan`: nothing is wrong"),
         (Exit::Usage, Exit::Usage.meaning()),
         (Exit::BadInput, "`init`: it is not empty, or cannot be a log; nothing was written"),
         (Exit::Failed, "`init`: it could not be written, or is not what it should be"),
         (Exit::Unreadable, "it cannot be read: no directory, no permission"),
-        (Exit::NotKnown, "several replicas: not enough can be read to tell"),
+        (Exit::NotKnown, "several replicas: not enough can be read to tell; `scan`: no line is known"),
         (Exit::NotSound, Exit::NotSound.meaning()),
         (Exit::Reinitialize, Exit::Reinitialize.meaning()),
         (Exit::Survivor, "several replicas: one good copy is left; initialize nothing before it is copied"),

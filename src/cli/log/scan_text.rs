@@ -51,10 +51,10 @@ fn leaderships(page: &mut Page, all: &[Led], shown: usize) {
         let lasted = led.lasted_ms.and_then(|ms| u64::try_from(ms).ok()).map(words::span);
         let registered = if election.registered { "registered" } else { "not registered" };
         let end = format!("{}, {registered}", election.end.map_or("not ended", reason));
-        vec![since, led.host.clone(), lasted.unwrap_or_else(|| "-".to_owned()), end]
+        vec![since, lasted.unwrap_or_else(|| "-".to_owned()), end, led.host.clone()]
     };
     let rows: Vec<Vec<String>> = all.iter().skip(hidden).map(row).collect();
-    page.table(&[Side::Left, Side::Left, Side::Right, Side::Left], &rows);
+    page.table(&[Side::Left, Side::Right, Side::Left, Side::Left], &rows);
 }
 
 fn reason(end: End) -> &'static str {

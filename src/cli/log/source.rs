@@ -261,12 +261,11 @@ pub(super) fn follow(
             return Ok(());
         }
         let own = file.metadata()?;
-        if let Some(named) = named.filter(|named| (named.dev(), named.ino()) != (own.dev(), own.ino())) {
+        if named.is_some_and(|named| (named.dev(), named.ino()) != (own.dev(), own.ino())) {
             // It may be gone again at once.
             if let Ok(next) = File::open(path) {
                 (file, at) = (next, 0);
                 turned(Turn::Rotated);
-                drop(named);
                 continue;
             }
         } else if own.len() < at {
