@@ -12,18 +12,39 @@ use super::{
     rig::{Rig, WALK, answers, answers_text},
 };
 
-fn recovers(scenario: Scenario) {
+/// Walks a scenario with the answers shipped for it; the verdict on the log must be this.
+fn recovers(scenario: Scenario, decision: &str) {
     let rig = Rig::up(scenario, 3);
-    let before = Before::of(&rig);
-    rig.walk(&answers(scenario)).wait(WALK).expect(0);
-    before.is_whole(&rig);
+    answered(&rig, &answers(scenario));
+    judged(&rig, decision, "no");
+}
+
+/// What the verdict says, and whether it goes against an answer.
+fn judged(rig: &Rig, decision: &str, contradicted: &str) {
+    let verdict = outputs(rig, "verdict");
+    assert_eq!(
+        (&verdict["decision"], &verdict["contradicted"]),
+        (&decision.into(), &contradicted.into()),
+        "{verdict:#}"
+    );
+    let reasons = verdict["verdict"]["reasons"].as_array().unwrap();
+    assert!(reasons.iter().all(|reason| reason["evidence"].is_array()), "{verdict:#}");
+    let votes = outputs(rig, "quorum");
+    assert_eq!((&votes["replicas"], &votes["unknown"]), (&3.into(), &0.into()), "{votes:#}");
+    assert!(outputs(rig, "elections")["story"].as_array().is_some_and(|story| !story.is_empty()));
+}
+
+fn answered(rig: &Rig, answers: &str) {
+    let before = Before::of(rig);
+    rig.walk(answers).wait(WALK).expect(0);
+    before.is_whole(rig);
     rig.verify();
-    let (lost, report) = (before.lost(&rig), rig.report());
+    let (lost, report) = (before.lost(rig), rig.report());
     assert!(!lost.is_empty(), "every scenario has tasks that no backup knows");
     for id in &lost {
         assert!(report.contains(id), "{id} is not in the report");
     }
-    exactly_the_predicted(&rig, &before);
+    exactly_the_predicted(rig, &before);
 }
 
 /// What the session found under a name, on whichever host.
@@ -96,30 +117,36 @@ fn a_task_taken_out_of_what_is_staged_is_killed_and_the_phrase_counts_it() {
 
 #[test]
 fn corrupt_log() {
-    recovers(Scenario::CorruptLog);
+    recovers(Scenario::CorruptLog, "reinitialize");
 }
 
 #[test]
 fn lost_quorum() {
-    recovers(Scenario::LostQuorum);
+    // Whoever says that no log is missing is asked to look again; the survivor is found all the same.
+    let rig = Rig::up(Scenario::LostQuorum, 3);
+    let wrong = answers_text(Scenario::LostQuorum).replace("damaged: unsure", "damaged: \"no\"");
+    answered(&rig, &rig.file("wrong.yaml", &wrong));
+    judged(&rig, "survivor", "yes");
+    let report = rig.report();
+    assert!(report.contains("Look again at your answers"), "{report}");
 }
 
 #[test]
 fn flapping() {
-    recovers(Scenario::Flapping);
+    recovers(Scenario::Flapping, "reinitialize");
 }
 
 #[test]
 fn wiped_log() {
-    recovers(Scenario::WipedLog);
+    recovers(Scenario::WipedLog, "reinitialize");
 }
 
 #[test]
 fn stale_backup() {
-    recovers(Scenario::StaleBackup);
+    recovers(Scenario::StaleBackup, "reinitialize");
 }
 
 #[test]
 fn healthy() {
-    recovers(Scenario::Healthy);
+    recovers(Scenario::Healthy, "healthy");
 }
