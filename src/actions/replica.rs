@@ -62,6 +62,10 @@ async fn look_or(scene: &Scene<'_>, replica: &Replica) -> Result<Report, String>
     }
     let mut details: Vec<String> = summary.findings.iter().map(detail).collect();
     let mut outputs = outputs(&summary, &judgement, holder.ok().flatten());
+    if let Some(members) = outputs.as_object_mut() {
+        let page = if details.is_empty() { vec!["no findings".to_owned()] } else { details.clone() };
+        members.insert("page".to_owned(), json!(page));
+    }
     // A gate asks again and again for something certain; what is compared is kept when the replica itself is looked at.
     if let (true, Some(bytes), Some(members)) = (asks_nothing(replica), values, outputs.as_object_mut()) {
         members.insert("values".to_owned(), scene.keep_as_output(VALUES, bytes, &mut details).await);

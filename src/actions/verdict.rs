@@ -70,7 +70,7 @@ async fn judge_or(scene: &Scene<'_>, verdict: &Verdict) -> Result<Report, String
         "headline": judged.decision.headline(),
         "reasons": reasons, "missing": judged.missing,
         "contradicted": contradicted, "challenge": challenges.join("; "),
-        "copy_first": judged.copy_first, "verdict": judged,
+        "copy_first": judged.copy_first, "verdict": judged, "page": details,
     });
     Ok(Report::holds(format!("{word}: {reason}")).with_details(details).with_outputs(outputs))
 }
@@ -211,7 +211,8 @@ pub(super) fn elections(scene: &Scene<'_>, elections: &Elections) -> Report {
     };
     let words =
         format!("{says}: {} elections in the logs of {} hosts, {recent} of them recent", all.len(), known.len());
-    let outputs = json!({ "leadership": leadership, "recent": recent, "leader": leader, "story": story });
+    let outputs =
+        json!({ "leadership": leadership, "recent": recent, "leader": leader, "story": story, "page": story });
     Report::holds(words).with_details(story).with_outputs(outputs)
 }
 
@@ -284,11 +285,12 @@ async fn quorum_or(scene: &Scene<'_>, asked: &Quorum) -> Result<Report, String> 
         size => format!("; a quorum of {quorum} goes with {size} replicas"),
     };
     let words = format!("{voting} of {} vote, {unknown} unknown, {quorum} are needed{size}", replicas.len());
+    let mut details = vec![restart.to_owned()];
+    details.extend(rows.iter().cloned());
     let outputs = json!({
         "voting": voting, "unknown": unknown, "replicas": replicas.len(), "quorum": quorum,
         "has_quorum": has, "restart": restart, "rows": rows,
+        "page": details,
     });
-    let mut details = vec![restart.to_owned()];
-    details.extend(rows);
     Ok(Report::holds(words).with_details(details).with_outputs(outputs))
 }

@@ -212,8 +212,10 @@ impl Kind {
                 "evidence",
             ]),
             Self::Sweep(_) => Some(&["at_ms", "at", "after"]),
-            Self::Elections(_) => Some(&["leadership", "recent", "leader", "story"]),
-            Self::Quorum(_) => Some(&["voting", "unknown", "replicas", "quorum", "has_quorum", "restart", "rows"]),
+            Self::Elections(_) => Some(&["leadership", "recent", "leader", "story", "page"]),
+            Self::Quorum(_) => {
+                Some(&["voting", "unknown", "replicas", "quorum", "has_quorum", "restart", "rows", "page"])
+            }
             Self::Verdict(_) => Some(&[
                 "decision",
                 "initialize",
@@ -226,6 +228,7 @@ impl Kind {
                 "challenge",
                 "copy_first",
                 "verdict",
+                "page",
             ]),
             _ => None,
         }

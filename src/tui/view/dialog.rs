@@ -365,6 +365,27 @@ fn palette(scene: Scene<'_>, typed: &str, selected: usize, width: u16) -> (Strin
     ("commands".to_owned(), doc)
 }
 
+/// What the row's actions found, line by line: outputs named `page` are written to be read, `samples` are lines of logs.
+fn found(scene: Scene<'_>, doc: &mut Doc, model: &crate::runbook::model::Step, host: &HostName) {
+    let registers = model.actions.iter().filter_map(|action| action.register.as_ref());
+    for outputs in registers.filter_map(|name| scene.world.state.outputs.get(name)?.get(host)) {
+        let lines = |of: Option<&serde_json::Value>| -> Vec<String> {
+            let lines = of.and_then(serde_json::Value::as_array).into_iter().flatten();
+            lines.filter_map(|line| line.as_str().map(str::to_owned)).collect()
+        };
+        for line in lines(outputs.get("page")) {
+            doc.put(None, ("  ", Role::Plain), (&line, Role::Plain));
+        }
+        for (kind, samples) in outputs.get("samples").and_then(serde_json::Value::as_object).into_iter().flatten() {
+            doc.text(Role::Strong, kind);
+            for line in lines(Some(samples)) {
+                doc.put(None, ("  ", Role::Plain), (&line, Role::Plain));
+            }
+        }
+        doc.gap();
+    }
+}
+
 fn evidence(scene: Scene<'_>, doc: &mut Doc, id: &StepId, item: &Item) -> String {
     let state = scene.world.state;
     let (Some(step), Some((_, model))) = (state.step(id), state.step_model(id)) else { return String::new() };
@@ -387,6 +408,7 @@ fn evidence(scene: Scene<'_>, doc: &mut Doc, id: &StepId, item: &Item) -> String
             doc.labelled("action  ", Role::Plain, &crate::runbook::plan::describe(&known.kind));
         }
         doc.gap();
+        found(scene, doc, model, host);
     }
     let since = match row.status {
         RowStatus::Verifying { since } => since,
