@@ -78,6 +78,22 @@ pub enum Kind {
     Sweep(Sweep),
 }
 
+/// Outputs of `verdict`.
+const VERDICT: &[&str] = &[
+    "decision",
+    "initialize",
+    "host",
+    "headline",
+    "reason",
+    "reasons",
+    "missing",
+    "contradicted",
+    "challenge",
+    "copy_first",
+    "verdict",
+    "page",
+];
+
 impl Kind {
     /// The word that names this kind in a runbook.
     pub fn name(&self) -> &'static str {
@@ -216,20 +232,7 @@ impl Kind {
             Self::Quorum(_) => {
                 Some(&["voting", "unknown", "replicas", "quorum", "has_quorum", "restart", "rows", "page"])
             }
-            Self::Verdict(_) => Some(&[
-                "decision",
-                "initialize",
-                "host",
-                "headline",
-                "reason",
-                "reasons",
-                "missing",
-                "contradicted",
-                "challenge",
-                "copy_first",
-                "verdict",
-                "page",
-            ]),
+            Self::Verdict(_) => Some(VERDICT),
             _ => None,
         }
     }
