@@ -220,19 +220,19 @@ pub(super) fn head(line: &[u8]) -> Head {
 /// Minutes that were read last: lines of one minute share all but seconds.
 #[derive(Debug, Default)]
 pub(super) struct Minute {
-    text: [u8; 11],
+    text: [u8; 10],
     start_ms: Option<i64>,
 }
 
 impl Minute {
     /// The time of a line with a level, its year left out.
     pub(super) fn time_ms(&mut self, line: &[u8], clock: &Clock) -> Option<i64> {
-        let text: &[u8; 11] = line.get(1..12)?.try_into().ok()?;
-        let second = match line.get(12..15)? {
+        let text: &[u8; 10] = line.get(1..11)?.try_into().ok()?;
+        let second = match line.get(11..14)? {
             [b':', tens @ b'0'..=b'5', ones @ b'0'..=b'9'] => i64::from(tens - b'0') * 10 + i64::from(ones - b'0'),
             _ => return None,
         };
-        let thousandths = match line.get(15..19)? {
+        let thousandths = match line.get(14..18)? {
             [b'.', a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9'] => {
                 i64::from(a - b'0') * 100 + i64::from(b - b'0') * 10 + i64::from(c - b'0')
             }
@@ -291,7 +291,9 @@ mod tests {
             let bytes = text.as_bytes();
             if let Head::Levelled(at) = head(bytes) {
                 assert_eq!(text.get(at..).unwrap().trim_end(), message, "{text}");
-                assert!(Minute::default().time_ms(bytes, &clock()).is_none_or(|ms| Some(ms) == time_ms), "{text}");
+                // A year is read the long way.
+                let quick = Minute::default().time_ms(bytes, &clock());
+                assert_eq!(quick, time_ms.filter(|_| !text.starts_with("I2026")), "{text}");
             }
         };
         let at = Some(1_795_361_734_175);
