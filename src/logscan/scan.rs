@@ -1,7 +1,7 @@
 //! Reading lines: which are known, how many of each, and the story of leadership that they tell.
 //!
-//! Bytes come in any portions. Of most lines only the beginning of the message is looked at; the time is read of those
-//! that are known, and of the last one of a portion.
+//! Bytes come in any portions. Of most lines only the beginning of the message is looked at; lines of one minute
+//! share what is read of their time.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -316,7 +316,6 @@ impl Scanner {
     fn block(&mut self, block: &[u8], single: bool, known: &mut dyn FnMut(Known<'_>)) {
         let table = Arc::clone(&self.table);
         let mut hits = table.anywhere(block).map(Iterator::peekable);
-        let mut last_head = None;
         let mut start = 0;
         for end in memchr_iter(b'\n', block).chain(single.then_some(block.len())) {
             let mut floating = hits.is_none();
@@ -333,35 +332,20 @@ impl Scanner {
             self.at_line += 1;
             match head(line) {
                 Head::Levelled(at) => {
-                    last_head = Some(line);
                     let message = line.get(at..).unwrap_or_default().trim_ascii_end();
-                    if self.from_ms.is_some() || self.to_ms.is_some() || self.scan.first_ms.is_none() {
-                        self.timed(line);
-                    }
+                    self.timed(line);
                     if let Some(found) = self.outside(|_| table.find(message, floating)) {
-                        self.timed(line);
                         self.known(&table, found, line, message, None, known);
                     }
                 }
-                Head::Other => {
-                    if let Some(line) = last_head.take() {
-                        self.timed(line);
-                    }
-                    self.other(&table, line, known);
-                }
+                Head::Other => self.other(&table, line, known),
                 Head::None => {
                     let message = exception(line).unwrap_or(line).trim_ascii_end();
                     if let Some(found) = self.outside(|_| table.find(message, floating)) {
-                        if let Some(line) = last_head.take() {
-                            self.timed(line);
-                        }
                         self.known(&table, found, line, message, None, known);
                     }
                 }
             }
-        }
-        if let Some(line) = last_head {
-            self.timed(line);
         }
     }
 
