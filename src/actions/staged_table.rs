@@ -18,9 +18,11 @@ const CONSTRAINTS_MAX: usize = 20;
 /// The table of some tasks, as it is kept; an error says why there is none.
 pub(super) fn bytes(tasks: &[ScheduledTask]) -> Result<Vec<u8>, String> {
     let columns = vec![
+        // Jobs of different environments are often called the same.
+        Column::grouping("key", "Job"),
         Column::grouping("role", "Role"),
         Column::grouping("env", "Environment"),
-        Column::grouping("job", "Job"),
+        Column::grouping("job", "Name"),
         Column::of("instance", "Instance", ColumnKind::Number),
         Column::grouping("status", "Status"),
         Column::grouping("host", "Host"),
@@ -36,6 +38,7 @@ pub(super) fn bytes(tasks: &[ScheduledTask]) -> Result<Vec<u8>, String> {
         };
         let (cpus, ram, _) = resources(task);
         let cells = [
+            key.as_ref().map_or_else(String::new, |key| clean::line(key.to_string().as_bytes())),
             of(|key| &key.role),
             of(|key| &key.environment),
             of(|key| &key.name),

@@ -46,9 +46,15 @@ impl Impact {
         let jobs = self.by_job.iter().filter(|job| job.counts.kills() > 0).count();
         let killed =
             || format!("{} of {} will be KILLED ({})", tasks(kills), jobs_word(jobs), amounts(&self.killed_resources));
+        let later = match self.counts.of(Fate::PendingRuns) {
+            0 => String::new(),
+            1 => " 1 more, PENDING in the backup, is KILLED at a later sweep.".to_owned(),
+            more => format!(" {more} more, PENDING in the backup, are KILLED at a later sweep."),
+        };
         match self.verdict {
-            Verdict::KillsNone => "No running task will be killed.".to_owned(),
-            Verdict::Kills => format!("{}.", killed()),
+            Verdict::KillsNone if later.is_empty() => "No running task will be killed.".to_owned(),
+            Verdict::KillsNone => format!("No running task will be killed by the first sweep.{later}"),
+            Verdict::Kills => format!("{}.{later}", killed()),
             Verdict::MustNotRestore => "This backup MUST NOT be restored.".to_owned(),
             Verdict::Unknown if kills > 0 => format!("At least {}; more is not known.", killed()),
             Verdict::Unknown => "What would be killed is NOT KNOWN.".to_owned(),
@@ -253,7 +259,7 @@ fn title(fate: Fate) -> &'static str {
         Fate::Restarted => "Lost and started again",
         Fate::PartitionedGone => "Gone, PARTITIONED in the backup",
         Fate::EndedMeanwhile => "Ended meanwhile",
-        Fate::PendingRuns => "Go on unknown to the scheduler, PENDING in the backup",
+        Fate::PendingRuns => "Run on, and are KILLED at a later sweep: PENDING in the backup",
         Fate::Pending => "To be scheduled, PENDING in the backup",
         Fate::Orphaned => "Go on without a scheduler, in another framework",
         Fate::Stuck => "In the backup, nothing happens",

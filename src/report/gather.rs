@@ -11,7 +11,7 @@ use super::{
 use crate::{
     journal::Record,
     runbook::{
-        model::{HostName, InputId, StepId},
+        model::{HostName, InputId, LOCAL, StepId},
         plan::describe_on,
     },
     session::{
@@ -214,7 +214,9 @@ impl Teller<'_> {
             Event::Ticked { step, item, on } => {
                 let model = self.state.step_model(step);
                 let found = model.and_then(|(_, step)| step.checklist.iter().find(|entry| &entry.id == item));
-                let text = found.map_or_else(|| item.to_string(), |item| item.text.to_string());
+                let local = HostName::from(LOCAL);
+                let context = Context::new(self.state, &local);
+                let text = found.map_or_else(|| item.to_string(), |item| context.show(&item.text));
                 let text = if *on { text } else { format!("taken back: {text}") };
                 let remark = self.remark(at, Some(step), None, &text);
                 self.story.ticks.push(remark);

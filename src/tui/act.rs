@@ -136,6 +136,14 @@ pub fn answered(ui: &mut UiState, ask: u64, answer: Result<u64, Refusal>) {
 
 /// Takes a new state: what a resume found is shown once, and what was to be left is left.
 pub fn changed(world: World<'_>, ui: &mut UiState) -> Vec<Do> {
+    // A step is read from its first line, whatever was selected on the one before.
+    let turn = world.state.current().map(|step| step.id.clone());
+    if ui.turn != turn {
+        ui.turn = turn;
+        if ui.viewing.is_none() {
+            look_at(ui, None);
+        }
+    }
     let drift = world.state.drift.len();
     if drift < ui.drift_shown {
         ui.drift_shown = drift;

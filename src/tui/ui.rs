@@ -16,6 +16,8 @@ use crate::{
 pub struct UiState {
     /// The step that was chosen to be looked at; the current one if none.
     pub viewing: Option<StepId>,
+    /// The step whose turn it was when the state was last taken in.
+    pub turn: Option<StepId>,
     /// What is selected on the page.
     pub selected: Option<Item>,
     /// The first line of the page that is drawn.

@@ -55,16 +55,6 @@ enum Age {
 fn rotated(name: &str) -> (String, Age) {
     let plain = name.strip_suffix(".gz").unwrap_or(name);
     let digits = |text: &str| text.chars().filter(char::is_ascii_digit).count();
-    if let Some((base, end)) = plain.rsplit_once(['.', '-'])
-        && !base.is_empty()
-        && !end.is_empty()
-        && end.chars().all(|letter| letter.is_ascii_digit())
-    {
-        return match end.parse() {
-            Ok(number) if end.len() < 8 => (base.to_owned(), Age::Numbered(Reverse(number))),
-            _ => (base.to_owned(), Age::Dated(end.to_owned())),
-        };
-    }
     // aurora.log.2026-11-22 and aurora.log-2026-11-22
     let from = plain.len().saturating_sub(11);
     if let Some((base, date)) = plain.split_at_checked(from)
@@ -74,6 +64,16 @@ fn rotated(name: &str) -> (String, Age) {
         && date.split('-').count() == 3
     {
         return (base.to_owned(), Age::Dated(date.replace('-', "")));
+    }
+    if let Some((base, end)) = plain.rsplit_once(['.', '-'])
+        && !base.is_empty()
+        && !end.is_empty()
+        && end.chars().all(|letter| letter.is_ascii_digit())
+    {
+        return match end.parse() {
+            Ok(number) if end.len() < 8 => (base.to_owned(), Age::Numbered(Reverse(number))),
+            _ => (base.to_owned(), Age::Dated(end.to_owned())),
+        };
     }
     (plain.to_owned(), Age::Live)
 }

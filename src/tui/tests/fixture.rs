@@ -134,7 +134,7 @@ impl Fixture {
     pub fn settle(&mut self) {
         for _ in 0..100 {
             if self.orders.is_empty() && self.looks.is_empty() {
-                return;
+                return self.changed();
             }
             self.attempts_end(|_| Outcome::Done(backups()));
             self.looks_end(|_| Report::holds("seen, all is well"));
@@ -275,6 +275,11 @@ impl Fixture {
             }
             self.done.push(one);
         }
+        self.changed();
+    }
+
+    /// What the wizard does whenever the session has changed.
+    fn changed(&mut self) {
         let mut ui = std::mem::take(&mut self.ui);
         let todo = act::changed(self.world(), &mut ui);
         self.ui = ui;

@@ -1,6 +1,8 @@
 //! Dialogs: drawn over the page, with what they are about, the line under edit or the list, and the
 //! refusal right where one looks.
 
+use std::collections::BTreeMap;
+
 use ratatui::{buffer::Buffer, layout::Rect};
 use unicode_width::UnicodeWidthStr;
 
@@ -26,6 +28,8 @@ const READ_FROM: (u16, u16) = (20, 5);
 const ENTRY_FROM_HEIGHT: u16 = 12;
 /// Most lines of it.
 const ENTRY_LINES_MAX: usize = 8;
+/// Groups of marked rows that are named.
+const KINDS_SHOWN: usize = 6;
 
 pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer, facts: &mut Facts) {
     let Some(open) = &scene.ui.dialog else { return };
@@ -265,9 +269,32 @@ fn take(scene: Scene<'_>, doc: &mut Doc, id: &InputId, answer: &str, rows: usize
         0 => doc.text(Role::Plain, "No row: the answer that was given is taken back."),
         _ => {
             doc.labelled("rows    ", Role::Strong, &rows.to_string());
+            doc.labelled("are     ", Role::Strong, &kinds_of_marked(scene));
             doc.labelled("answer  ", Role::Plain, answer);
         }
     }
+}
+
+/// The marked rows by the first column that groups them, the largest group first: a query that is short may name more than one has in mind.
+fn kinds_of_marked(scene: Scene<'_>) -> String {
+    let Some((open, found)) = scene.ui.table.as_ref().and_then(|open| Some((open, open.loaded()?))) else {
+        return String::new();
+    };
+    let table = &found.table;
+    let Some(column) = table.columns().iter().position(|column| column.group) else { return String::new() };
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for row in open.browse.marked_rows() {
+        *counts.entry(table.cell(row, column)).or_default() += 1;
+    }
+    let mut counts: Vec<(&str, usize)> = counts.into_iter().collect();
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let more = counts.len().saturating_sub(KINDS_SHOWN);
+    let shown = counts.iter().take(KINDS_SHOWN).map(|(kind, count)| format!("{count} of {}", scene.theme.clean(kind)));
+    let mut said: Vec<String> = shown.collect();
+    if more > 0 {
+        said.push(format!("{more} more"));
+    }
+    said.join(", ")
 }
 
 fn say(scene: Scene<'_>, doc: &mut Doc, about: &Say) -> String {
