@@ -17,6 +17,7 @@ use super::{
 use crate::{
     exit::Exit,
     headless::ANSWERS_HELP,
+    hosts::clean,
     journal::JournalError,
     runbook::{Mode, Problems},
 };
@@ -201,7 +202,9 @@ pub fn main() -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             let mut err = std::io::stderr().lock();
-            drop(writeln!(err, "firstlight: {error:#}"));
+            // It may quote what a file or another side says.
+            let said = clean::lines(format!("{error:#}").as_bytes(), usize::MAX).join("\n");
+            drop(writeln!(err, "firstlight: {said}"));
             ExitCode::from(exit_of(&error).code())
         }
     }

@@ -88,10 +88,15 @@ fn predicted(out: &mut String, found: &Value) {
     let of = |name| number(found, name);
     let (kills, starts, kept) = (of("kills"), of("starts"), of("kept"));
     let (unknown, running) = (of("unknown"), of("running"));
+    let counted = |name| found.get(name).and_then(Value::as_u64);
+    let others = || counted("running")?.checked_sub(counted("kills")?)?.checked_sub(counted("kept")?);
+    let others = others().map_or_else(|| "unknown".to_owned(), |others| others.to_string());
     let _ = writeln!(
         out,
-        "- of {running} running tasks: {kills} killed; {kept} kept; {starts} started again or scheduled; {unknown} not known"
+        "- of {running} running tasks: {kills} killed by the first sweep; {kept} kept; {others} of another fate"
     );
+    let _ =
+        writeln!(out, "- {starts} tasks started again or scheduled; of {unknown} it is not known what becomes of them");
     let jobs = list(found, "jobs").iter().filter(|job| job.get("kills").and_then(Value::as_u64) != Some(0));
     for job in jobs.take(JOBS_MAX) {
         let owners: Vec<&str> = list(job, "owners").iter().filter_map(Value::as_str).collect();

@@ -118,12 +118,15 @@ pub fn details(entry: &Value, show: &[String], short: &[String]) -> Vec<(String,
         lines.push((format!("{word}{}", text_of(problem)), role));
     }
     let Some(members) = entry.as_object() else { return lines };
+    // What the line had no room for comes first: it was worth a column.
+    for name in show.iter().filter(|name| short.contains(name) && entry.get(name.as_str()).is_some()) {
+        lines.push((format!("{} {}", name.replace('_', " "), cell(entry, name)), Role::Plain));
+    }
     let mut others: Vec<String> = Vec::new();
     for (name, value) in members {
         let silent = SILENT.contains(&name.as_str()) || name == PROBLEMS || value.is_object();
         let text = cell(entry, name);
-        // What the line shows is said again only where it is cut or left out there.
-        let silent = silent || (show.contains(name) && !short.contains(name));
+        let silent = silent || show.contains(name);
         if silent || text.is_empty() {
             continue;
         }

@@ -14,7 +14,7 @@ use crate::{
         place::{self, ClusterRef},
     },
     exit::Exit,
-    impact::{self, BackupSide, CsvOf, Impact, LiveSide, Master, Verdict},
+    impact::{self, BackupSide, CsvOf, Impact, LiveSide, Master, SideError, Verdict},
     inventory::Inventory,
 };
 
@@ -67,7 +67,11 @@ pub enum Rows {
 /// Does it; the code says which of the four answers it is.
 pub(super) fn impact(args: &ImpactArgs) -> anyhow::Result<Exit> {
     let file = super::open::open(&args.file).map_err(|why| ends(Exit::Unreadable, why.message))?;
-    let side = BackupSide::read(file).map_err(|error| ends(Exit::Unreadable, format!("{}: {error}", args.file)))?;
+    let side = BackupSide::read(file).map_err(|error| {
+        // As `backup verify` has it: what can be read and holds nothing must not be restored.
+        let exit = if matches!(error, SideError::Empty) { Exit::Unfit } else { Exit::Unreadable };
+        ends(exit, format!("{}: {error}", args.file))
+    })?;
     let addresses = Addresses::of(args)?;
     let live = ask(&side, &addresses, args.installed.clone())?;
     let mut impact = impact::assess(&side, &live);
