@@ -12,6 +12,7 @@ mod command;
 mod ensemble;
 mod evidence;
 mod files;
+mod firewall;
 mod flags;
 mod flags_file;
 mod flags_log;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    Secrets, Sink, Tag, World, backups, command, ensemble, files, flags, http, impact, initialize, leader, log_lines,
-    master, pause, port, process, replica,
+    Secrets, Sink, Tag, World, backups, command, ensemble, files, firewall, flags, http, impact, initialize, leader,
+    log_lines, master, pause, port, process, replica,
     scene::{Acted, Scene, Undone, span},
     scheduler, service, sweep, verdict,
 };
@@ -177,6 +177,7 @@ async fn act(scene: &Scene<'_>, kind: &Kind) -> Acted {
     match kind {
         Kind::Command(command) => command::act(scene, command).await,
         Kind::Service(service) => service::act(scene, service).await,
+        Kind::Firewall(firewall) => firewall::act(scene, firewall).await,
         Kind::Flags(flags) => flags::act(scene, flags).await,
         Kind::Files(files) => files::act(scene, files).await,
         Kind::Http(http) => http::act(scene, http).await,
@@ -193,6 +194,7 @@ async fn look_at(scene: &Scene<'_>, kind: &Kind) -> Report {
     match kind {
         Kind::Command(command) => command::look(scene, command).await,
         Kind::Service(service) => service::look(scene, service).await,
+        Kind::Firewall(firewall) => firewall::look(scene, firewall).await,
         Kind::Flags(flags) => flags::look(scene, flags).await,
         Kind::Files(files) => files::look(scene, files).await,
         Kind::Http(http) => http::look(scene, http).await,
@@ -229,6 +231,7 @@ async fn foresee(scene: &Scene<'_>, kind: &Kind) -> Prediction {
         }
         Kind::Command(command) => command::foresee(command),
         Kind::Service(service) => service::foresee(scene, service).await,
+        Kind::Firewall(firewall) => firewall::foresee(scene, firewall).await,
         Kind::Flags(flags) => flags::foresee(scene, flags).await,
         Kind::Files(files) => files::foresee(scene, files).await,
         Kind::Http(http) => http::foresee(http),

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{Evidence, Secrets, web};
 use crate::{
     hosts::Hosts,
-    inventory::{Inventory, ServiceTemplates},
+    inventory::{Firewall, Inventory, ServiceTemplates},
     runbook::{
         model::HostName,
         template::{self, Lookup, LookupError},
@@ -52,6 +52,12 @@ impl World {
     pub(super) fn service(&self, name: &Text) -> Result<&ServiceTemplates, String> {
         let found = self.inventory.services.get(name.as_str());
         found.ok_or_else(|| format!("the inventory has no service {name}"))
+    }
+
+    /// The firewall of the hosts.
+    pub(super) fn firewall(&self) -> Result<&Firewall, String> {
+        let found = self.inventory.firewall.as_ref();
+        found.ok_or_else(|| "the inventory has no `firewall`, so none is changed".to_owned())
     }
 
     /// Renders texts of the inventory for a host.

@@ -57,6 +57,17 @@ impl ClusterArgs {
     }
 }
 
+/// What is done to the traffic from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum FirewallVerb {
+    /// Refuses it.
+    Block,
+    /// Lets it in.
+    Unblock,
+    /// Says which of the two it is.
+    Status,
+}
+
 /// What can be done with a practice cluster besides opening the wizard over it.
 #[derive(Debug, Clone, clap::Subcommand)]
 pub enum PracticeCommand {
@@ -75,6 +86,16 @@ pub enum PracticeCommand {
         /// Which service.
         #[arg(default_value = "scheduler")]
         service: Service,
+        /// Where its cluster is.
+        #[command(flatten)]
+        place: WhereArgs,
+    },
+    /// Refuse traffic from outside to a scheduler, let it in, or look; exits 0 if it is refused and 3 if it is let in.
+    Firewall {
+        /// What to do.
+        verb: FirewallVerb,
+        /// The scheduler.
+        host: String,
         /// Where its cluster is.
         #[command(flatten)]
         place: WhereArgs,
@@ -155,6 +176,16 @@ pub fn run(command: PracticeCommand) -> anyhow::Result<i32> {
         PracticeCommand::Service { verb, host, service, place } => {
             let reply = Cluster::open(&place.dir()?).and_then(|cluster| cluster.service(&host, service, verb));
             serve(&host, verb, reply.map_err(anyhow::Error::from))
+        }
+        PracticeCommand::Firewall { verb, host, place } => {
+            let asked = match verb {
+                FirewallVerb::Block => Verb::Stop,
+                FirewallVerb::Unblock => Verb::Start,
+                FirewallVerb::Status => Verb::Status,
+            };
+            let cluster = Cluster::open(&place.dir()?);
+            let reply = cluster.and_then(|cluster| cluster.service(&host, Service::OutsideTraffic, asked));
+            shut(&host, verb, reply.map_err(anyhow::Error::from))
         }
         PracticeCommand::Supervise { dir } => Ok(run_supervisor(&dir).map(|()| 0)?),
         PracticeCommand::Master { dir } => Ok(run_master(&dir).map(|()| 0)?),
@@ -265,6 +296,22 @@ fn serve(host: &str, verb: Verb, reply: anyhow::Result<Reply>) -> anyhow::Result
         (Verb::Start, Reply::Stopped { .. }) => 1,
         _ => 0,
     })
+}
+
+fn shut(host: &str, verb: FirewallVerb, reply: anyhow::Result<Reply>) -> anyhow::Result<i32> {
+    let (code, words) = match (verb, reply) {
+        (_, Err(error)) => (EXIT_UNKNOWN, format!("{error:#}")),
+        (_, Ok(Reply::Refused { why })) => (EXIT_UNKNOWN, why),
+        (FirewallVerb::Block | FirewallVerb::Status, Ok(Reply::Stopped { detail })) => (0, detail),
+        (FirewallVerb::Unblock, Ok(Reply::Running { .. })) => (0, "traffic from outside is let in".to_owned()),
+        (FirewallVerb::Status, Ok(Reply::Running { .. })) => {
+            (EXIT_STOPPED, "traffic from outside is let in".to_owned())
+        }
+        (FirewallVerb::Block, Ok(Reply::Running { .. })) => (1, "traffic from outside is still let in".to_owned()),
+        (FirewallVerb::Unblock, Ok(Reply::Stopped { detail })) => (1, detail),
+    };
+    say(&format!("{host}: {words}\n"))?;
+    Ok(code)
 }
 
 fn words(reply: &Reply) -> String {

@@ -30,6 +30,13 @@ impl Hosts {
         Self { by_name: Arc::new(by_name) }
     }
 
+    /// The same, where one host is reached in another way.
+    #[must_use]
+    pub fn reaching(mut self, host: Arc<dyn Host>) -> Self {
+        Arc::make_mut(&mut self.by_name).insert(host.name().clone(), host);
+        self
+    }
+
     /// The host with this name.
     pub fn get(&self, name: &HostName) -> Option<Arc<dyn Host>> {
         self.by_name.get(name).cloned()

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::{
-    model::{Api, Group, Host, Inventory, Password, Reach, ServiceTemplates, Vars, Via},
+    check_firewall,
+    model::{Api, CLUSTER_ALWAYS, Group, Host, Inventory, Password, Reach, ServiceTemplates, Vars, Via},
     raw::{RawApi, RawInventory, RawPassword, RawReach, RawScalar, RawService, RawVia},
 };
 use crate::runbook::{
@@ -53,20 +54,25 @@ pub fn inventory_yaml(inventory: &Inventory) -> String {
             (name.as_str(), json!({ "vars": group.vars, "hosts": hosts.collect::<Vec<_>>() }))
         })
         .collect();
-    raw::to_yaml(&json!({
+    let mut value = json!({
         "format": raw::FORMAT,
         "cluster": {
             "name": inventory.cluster, "practice": inventory.practice, "api": inventory.api, "vars": inventory.vars,
         },
         "services": inventory.services,
         "groups": groups,
-    }))
+    });
+    if let (Some(map), Some(firewall)) = (value.as_object_mut(), &inventory.firewall) {
+        map.insert("firewall".to_owned(), firewall.to_value());
+    }
+    raw::to_yaml(&value)
 }
 
 fn inventory(checker: &mut Checker<'_>, raw: RawInventory) -> Inventory {
     let root = DocPath::root();
     checker.filled(&raw.cluster.name, &root.key("cluster").key("name"));
     let vars = vars(checker, raw.cluster.vars, &root.key("cluster").key("vars"));
+    check_firewall::vars_are_free(checker, &vars, &root.key("cluster").key("vars"));
     let groups = raw.groups.into_iter().map(|(name, group)| {
         let path = root.key("groups").key(&name);
         checker.var_name(&name, &path);
@@ -88,9 +94,14 @@ fn inventory(checker: &mut Checker<'_>, raw: RawInventory) -> Inventory {
     unique_hosts(checker, &groups);
     let services = raw.services.into_iter().map(|(name, service)| (name, templates(service))).collect();
     let api = api(checker, raw.cluster.api);
-    let inventory =
-        Inventory { cluster: raw.cluster.name, practice: raw.cluster.practice, api, vars, services, groups };
-    services_are_known(checker, &inventory);
+    let firewall = raw.firewall.map(|raw| check_firewall::firewall(checker, raw, &groups));
+    let (cluster, practice) = (raw.cluster.name, raw.cluster.practice);
+    let inventory = Inventory { cluster, practice, api, vars, services, firewall, groups };
+    let known = Known::of(&inventory);
+    services_are_known(checker, &inventory, &known);
+    if let Some(firewall) = &inventory.firewall {
+        check_firewall::texts_are_known(checker, firewall, &known);
+    }
     inventory
 }
 
@@ -183,15 +194,51 @@ fn texts(service: &ServiceTemplates) -> impl Iterator<Item = (DocPath, &Text)> {
     listed.chain(single.into_iter().filter_map(move |(key, text)| Some((root.key(key), text.as_ref()?))))
 }
 
-fn services_are_known(checker: &mut Checker<'_>, inventory: &Inventory) {
-    let cluster_vars: BTreeSet<&str> = inventory.vars.keys().map(String::as_str).chain(["name"]).collect();
-    let host_vars: BTreeSet<&str> = inventory
-        .groups
-        .values()
-        .flat_map(|group| group.vars.keys().chain(group.hosts.iter().flat_map(|host| host.vars.keys())))
-        .map(String::as_str)
-        .chain(cluster_vars.iter().copied())
-        .collect();
+/// The variables that commands of an inventory may use.
+pub(super) struct Known<'a> {
+    cluster: BTreeSet<&'a str>,
+    host: BTreeSet<&'a str>,
+}
+
+impl<'a> Known<'a> {
+    fn of(inventory: &'a Inventory) -> Self {
+        let cluster: BTreeSet<&str> = inventory.vars.keys().map(String::as_str).chain(CLUSTER_ALWAYS).collect();
+        let host = inventory
+            .groups
+            .values()
+            .flat_map(|group| group.vars.keys().chain(group.hosts.iter().flat_map(|host| host.vars.keys())))
+            .chain(inventory.vars.keys())
+            .map(String::as_str)
+            .chain(["name"])
+            .collect();
+        Self { cluster, host }
+    }
+
+    /// Reports what a text names and nobody knows; `whose` text it is.
+    pub(super) fn text(&self, checker: &mut Checker<'_>, text: &Text, path: &DocPath, whose: &str) {
+        let names = match template::names(text.as_str()) {
+            Ok(names) => names,
+            Err(error) => return checker.report(path, error.to_string(), None),
+        };
+        for used in names {
+            let (known, var) = match used.parts().as_slice() {
+                ["cluster", var] => (&self.cluster, (*var).to_owned()),
+                ["host", var] => (&self.host, (*var).to_owned()),
+                _ => {
+                    let message = format!("`{used}` is not defined here: {whose} may use `cluster.X` and `host.X`");
+                    checker.report(path, message, None);
+                    continue;
+                }
+            };
+            if !known.contains(var.as_str()) {
+                let suggestion = did_you_mean(&var, known.iter().copied());
+                checker.report(path, format!("`{used}` is not defined for any host"), suggestion);
+            }
+        }
+    }
+}
+
+fn services_are_known(checker: &mut Checker<'_>, inventory: &Inventory, known: &Known<'_>) {
     for (name, service) in &inventory.services {
         let own = DocPath::root().key("services").key(name);
         checker.var_name(name, &own);
@@ -202,29 +249,7 @@ fn services_are_known(checker: &mut Checker<'_>, inventory: &Inventory) {
         }
         for (below, text) in texts(service) {
             let path = DocPath(own.0.iter().cloned().chain(below.0).collect());
-            let names = match template::names(text.as_str()) {
-                Ok(names) => names,
-                Err(error) => {
-                    checker.report(&path, error.to_string(), None);
-                    continue;
-                }
-            };
-            for used in names {
-                let (known, var) = match used.parts().as_slice() {
-                    ["cluster", var] => (&cluster_vars, (*var).to_owned()),
-                    ["host", var] => (&host_vars, (*var).to_owned()),
-                    _ => {
-                        let message =
-                            format!("`{used}` is not defined here: a service may use `cluster.X` and `host.X`");
-                        checker.report(&path, message, None);
-                        continue;
-                    }
-                };
-                if !known.contains(var.as_str()) {
-                    let suggestion = did_you_mean(&var, known.iter().copied());
-                    checker.report(&path, format!("`{used}` is not defined for any host"), suggestion);
-                }
-            }
+            known.text(checker, text, &path, "a service");
         }
     }
 }

@@ -4,8 +4,11 @@
 //! Values nest: a host's own variable wins over its group's, a group's over the cluster's.
 
 mod check;
+mod check_firewall;
+pub mod firewall;
 pub mod model;
 pub(crate) mod raw;
 
 pub use check::{check_against, inventory_yaml, load_inventory};
+pub use firewall::{BlockName, Firewall, FirewallManager, FirewallTemplates};
 pub use model::{Api, Group, Host, Inventory, Password, Reach, ServiceTemplates, Via};

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::Firewall;
 use crate::runbook::{
     model::{GroupName, HostName, LOCAL},
     text::Text,
@@ -12,6 +13,10 @@ use crate::runbook::{
 
 /// Variables: scalars only (string, number, bool).
 pub type Vars = BTreeMap<String, Value>;
+
+/// Variables that every cluster has, whatever its inventory says: its name, what manages its hosts' firewall, and a
+/// machine outside of it; `none` where there is neither.
+pub const CLUSTER_ALWAYS: [&str; 3] = ["name", "firewall", "outside"];
 
 /// Everything that is known of a cluster before a session begins.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -30,6 +35,9 @@ pub struct Inventory {
     /// How services are started, stopped and looked at.
     #[serde(default)]
     pub services: BTreeMap<String, ServiceTemplates>,
+    /// The firewall of its hosts, if it may be changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub firewall: Option<Firewall>,
     /// Groups of hosts.
     pub groups: BTreeMap<GroupName, Group>,
 }
@@ -171,11 +179,15 @@ impl Inventory {
         entry.vars.get(var).or_else(|| group.vars.get(var)).or_else(|| self.vars.get(var)).cloned()
     }
 
-    /// A variable of the cluster. `name` is always there.
+    /// A variable of the cluster. Those of [`CLUSTER_ALWAYS`] are always there.
     pub fn cluster_var(&self, var: &str) -> Option<Value> {
-        if var == "name" {
-            return Some(Value::String(self.cluster.clone()));
-        }
-        self.vars.get(var).cloned()
+        let firewall = self.firewall.as_ref();
+        let always = match var {
+            "name" => self.cluster.as_str(),
+            "firewall" => firewall.map_or("none", Firewall::word),
+            "outside" => firewall.and_then(|firewall| firewall.outside.as_deref()).unwrap_or("none"),
+            _ => return self.vars.get(var).cloned(),
+        };
+        Some(Value::String(always.to_owned()))
     }
 }

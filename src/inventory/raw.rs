@@ -22,8 +22,49 @@ pub struct RawInventory {
     /// How services are started, stopped and looked at.
     #[serde(default)]
     pub services: BTreeMap<String, RawService>,
+    /// The firewall of the hosts, if it may be changed for the time of the work.
+    pub firewall: Option<RawFirewall>,
     /// Groups of hosts.
     pub groups: BTreeMap<String, RawGroup>,
+}
+
+/// How a port is shut from outside for the time of the work. The host itself, the hosts of its group and the operator
+/// are always let in.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawFirewall {
+    /// What manages it.
+    pub manager: RawFirewallManager,
+    /// Addresses, networks or names that are let in as well.
+    #[serde(default)]
+    pub allow: Vec<String>,
+    /// A host, a group or `local`: a machine that is not let in, from which it is seen that the port is shut.
+    pub outside: Option<String>,
+    /// With `custom`: refuses traffic from outside. `FIRSTLIGHT_PORT`, `FIRSTLIGHT_SESSION` and `FIRSTLIGHT_ALLOW`
+    /// (addresses and networks, separated by spaces) are in its environment.
+    #[serde(default)]
+    pub block: Vec<Text>,
+    /// With `custom`: lets it in again; succeeds if it was let in already.
+    #[serde(default)]
+    pub unblock: Vec<Text>,
+    /// With `custom`: exits 0 if it is refused, 3 if it is let in; anything else is unknown.
+    #[serde(default)]
+    pub status: Vec<Text>,
+}
+
+/// What manages a firewall.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RawFirewallManager {
+    /// A table of the session's own.
+    Nftables,
+    /// A chain of the session's own, in iptables and ip6tables.
+    Iptables,
+    /// A chain of the session's own, passed through by `firewall-cmd --direct`.
+    Firewalld,
+    /// The commands `block`, `unblock` and `status`, each a program with its arguments; texts may use `cluster.*` and
+    /// `host.*`.
+    Custom,
 }
 
 /// A cluster.

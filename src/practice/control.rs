@@ -42,6 +42,7 @@ pub enum Service {
     /// The scheduler.
     Scheduler,
     /// The scheduler's port, as the network outside sees it: stopped means blocked.
+    #[value(skip)]
     OutsideTraffic,
 }
 

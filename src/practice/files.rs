@@ -116,23 +116,16 @@ fn mesos_log(plan: &Plan) -> String {
     format!("#!/bin/sh\nexec {} practice __mesos-log \"$@\"\n", quoted(&plan.program.to_string_lossy()))
 }
 
-/// The address that is set while the cluster is prepared, and where it would be.
-fn prepared(plan: &Plan) -> (String, String) {
-    (format!("zk://localhost:{}/mesos/master", plan.dead_port), format!("{LOOPBACK}:{}", plan.dead_port))
-}
-
 fn inventory(layout: &Layout, plan: &Plan) -> Result<String, PracticeError> {
     let program = plan.program.to_string_lossy();
     let dir = layout.dir().to_string_lossy();
-    let service = |service: &str, verb: &str| {
-        json!([program, "practice", "service", verb, "{{ host.name }}", service, "--dir", dir])
-    };
-    let templates = |name: &str| json!({ "start": service(name, "start"), "stop": service(name, "stop"), "status": service(name, "status") });
-    let mut scheduler = templates("scheduler");
+    let service = |verb: &str| json!([program, "practice", "service", verb, "{{ host.name }}", "--dir", dir]);
+    let firewall = |verb: &str| json!([program, "practice", "firewall", verb, "{{ host.name }}", "--dir", dir]);
+    let mut scheduler = json!({ "start": service("start"), "stop": service("stop"), "status": service("status") });
     if let Some(map) = scheduler.as_object_mut() {
         map.insert("pid_file".to_owned(), json!("{{ host.home }}/run/aurora-scheduler.pid"));
     }
-    let (prepared_address, prepared_at) = prepared(plan);
+    let prepared_address = format!("zk://localhost:{}/mesos/master", plan.dead_port);
     let zookeeper = plan.zookeeper_port.map_or_else(|| "none".to_owned(), |port| format!("{LOOPBACK}:{port}"));
     let value = json!({
         "format": 1,
@@ -147,13 +140,19 @@ fn inventory(layout: &Layout, plan: &Plan) -> Result<String, PracticeError> {
                 "master_url": format!("http://{LOOPBACK}:{}", plan.master_port),
                 "mesos_master_address": plan.mesos_master(),
                 "prepared_master_address": prepared_address,
-                "prepared_master_at": prepared_at,
                 "scheduler_user": plan.user,
                 "version": VERSION,
                 "speed": plan.speed,
             },
         },
-        "services": { "scheduler": scheduler, "outside-traffic": templates("outside-traffic") },
+        "services": { "scheduler": scheduler },
+        "firewall": {
+            "manager": "custom",
+            "outside": "local",
+            "block": firewall("block"),
+            "unblock": firewall("unblock"),
+            "status": firewall("status"),
+        },
         "groups": {
             "schedulers": {
                 "hosts": plan.schedulers.iter().map(|scheduler| host(layout, scheduler)).collect::<Vec<_>>(),

@@ -29,12 +29,7 @@ impl Checker<'_> {
                 }
             }
             Kind::Wait(wait) => self.literal_time(&wait.r#for, &own.key("for")),
-            Kind::Port(port) => {
-                let (Port::Open(at) | Port::Closed(at)) = port;
-                if !at.as_str().contains(':') && !at.as_str().contains("{{") {
-                    self.report(&own, format!("`{at}` is not `address:port`"), None);
-                }
-            }
+            Kind::Port(port) => self.port(port, &own),
             Kind::LogLines(lines) => self.log_lines(lines, &own),
             Kind::Vars(Vars { url, has, any }) => {
                 self.url(url, &own.key("url"));
@@ -70,6 +65,18 @@ impl Checker<'_> {
             let well_formed = !name.is_empty() && !name.contains(['=', '\0']);
             if !well_formed {
                 self.report(&path.key("env").key(name), format!("`{name}` is no name of a variable"), None);
+            }
+        }
+    }
+
+    fn port(&mut self, port: &Port, path: &DocPath) {
+        let (at, open) = match port {
+            Port::Open(at) | Port::Closed(at) | Port::NoMasterAt(at) | Port::OpenFrom { at, from: _ } => (at, None),
+            Port::ShutFrom { at, from: _, open } => (at, open.as_ref()),
+        };
+        for at in std::iter::once(at).chain(open) {
+            if !at.as_str().contains(':') && !at.as_str().contains("{{") {
+                self.report(path, format!("`{at}` is not `address:port`"), None);
             }
         }
     }

@@ -7,28 +7,28 @@ use std::collections::BTreeMap;
 
 use super::{
     kind::{
-        Aurora, Command, Files, Flags, Http, Kind, Leader, LogLines, Method, Port, Presence, Process, Replica,
-        ReplicaStatus, Serverset, Service, UndoWhat, Vars, Zookeeper,
+        Aurora, Command, Files, Firewall, Flags, Http, Kind, Leader, LogLines, Method, Port, Presence, Process,
+        Replica, ReplicaStatus, Serverset, Service, UndoWhat, Vars, Zookeeper,
     },
     model::HostName,
     template::{self, Lookup, LookupError},
     text::Text,
 };
-use crate::inventory::Inventory;
+use crate::inventory::{BlockName, FirewallManager, Inventory};
 
 /// One line for a kind. A service is named only; [`describe_on`] shows its commands.
 pub fn describe(kind: &Kind) -> String {
     match kind {
         Kind::Command(command) => describe_command(command),
         Kind::Service(service) => describe_service(service),
+        Kind::Firewall(firewall) => describe_firewall(firewall),
         Kind::Flags(flags) => describe_flags(flags),
         Kind::Files(files) => describe_files(files),
         Kind::Http(http) => describe_http(http),
         Kind::Zookeeper(zookeeper) => describe_zookeeper(zookeeper),
         Kind::Wait(wait) => format!("wait {}", wait.r#for),
         Kind::Process(process) => describe_process(process),
-        Kind::Port(Port::Open(at)) => format!("{at} accepts connections"),
-        Kind::Port(Port::Closed(at)) => format!("{at} refuses connections"),
+        Kind::Port(port) => describe_port(port),
         Kind::LogLines(lines) => describe_log_lines(lines),
         Kind::Undo(UndoWhat::Everything) => "undo everything that this session changed, newest first".to_owned(),
         Kind::Aurora(aurora) => describe_aurora(aurora),
@@ -87,13 +87,16 @@ pub fn describe_on(kind: &Kind, inventory: &Inventory, host: &HostName) -> Strin
 
 /// As [`describe_on`], for a host that may not be known yet.
 pub(super) fn describe_with(kind: &Kind, inventory: &Inventory, host: Option<&HostName>) -> String {
-    let Kind::Service(service) = kind else { return describe(kind) };
-    let Some(templates) = inventory.services.get(service.service().as_str()) else { return describe(kind) };
     let lookup = HostLookup { inventory, host };
     let line = |argv: &[Text]| -> String {
         let words: Vec<String> = argv.iter().map(|text| template::render_known(text, &lookup)).collect();
         command_line(words.iter().map(String::as_str))
     };
+    if let Kind::Firewall(firewall) = kind {
+        return describe_rules(firewall, inventory, &line);
+    }
+    let Kind::Service(service) = kind else { return describe(kind) };
+    let Some(templates) = inventory.services.get(service.service().as_str()) else { return describe(kind) };
     match service {
         Service::Start(_) => line(&templates.start),
         Service::Stop(_) => line(&templates.stop),
@@ -163,6 +166,70 @@ fn describe_service(service: &Service) -> String {
         Service::Running(name) => format!("service {name} runs"),
         Service::Stopped(name) => format!("service {name} does not run"),
     }
+}
+
+fn describe_port(port: &Port) -> String {
+    match port {
+        Port::Open(at) => format!("{at} accepts connections"),
+        Port::Closed(at) => format!("{at} refuses connections"),
+        Port::OpenFrom { at, from } => format!("{at} accepts connections from {from}"),
+        Port::ShutFrom { at, from, open: None } => format!("{at} refuses connections from {from}"),
+        Port::ShutFrom { at, from, open: Some(open) } => {
+            format!("{at} is shut for {from}, while the host itself and you get in at {open}")
+        }
+        Port::NoMasterAt(at) => format!("nothing answers at {at}, as the host resolves it"),
+    }
+}
+
+fn describe_firewall(firewall: &Firewall) -> String {
+    let port = firewall.port();
+    match firewall {
+        Firewall::Block { allow, peers_var, .. } => {
+            let more: String = allow.iter().map(|text| format!(", {text}")).collect();
+            format!(
+                "refuse connections to port of {port}, except from the host itself, `{peers_var}` of its group and you{more}"
+            )
+        }
+        Firewall::Unblock { .. } => format!("take away this session's rules for the port of {port}, and no other"),
+        Firewall::Blocked { .. } => format!("this session's rules for the port of {port} are in force"),
+        Firewall::Open { .. } => format!("nothing is left of this session's rules for the port of {port}"),
+    }
+}
+
+/// With the names and the commands of the firewall that the inventory has.
+fn describe_rules(firewall: &Firewall, inventory: &Inventory, line: &dyn Fn(&[Text]) -> String) -> String {
+    let words = describe_firewall(firewall);
+    let Some(managed) = &inventory.firewall else { return words };
+    // Before a session begins it has no id; the port is known all the same.
+    let unknown = firewall.session().as_str().contains(['<', '{']);
+    let session = if unknown { "SESSION" } else { firewall.session().as_str() };
+    let named = BlockName::new(firewall.port().as_str(), session).ok();
+    let table = named.as_ref().map_or_else(|| "its own table".to_owned(), |name| format!("inet {}", name.table()));
+    let chain = match &named {
+        Some(name) if !unknown => format!("chain {}", name.chain()),
+        _ => "a chain of its own".to_owned(),
+    };
+    let how = match (&managed.manager, firewall) {
+        (FirewallManager::Nftables, Firewall::Block { .. }) => format!("nft -f, table {table}"),
+        (FirewallManager::Nftables, Firewall::Unblock { .. }) => format!("nft delete table {table}"),
+        (FirewallManager::Nftables, Firewall::Blocked { .. } | Firewall::Open { .. }) => {
+            format!("nft list table {table}")
+        }
+        (FirewallManager::Iptables, Firewall::Block { .. } | Firewall::Unblock { .. }) => {
+            format!("iptables-restore --noflush and ip6tables-restore --noflush, {chain}")
+        }
+        (FirewallManager::Iptables, Firewall::Blocked { .. } | Firewall::Open { .. }) => {
+            format!("iptables-save and ip6tables-save, {chain}")
+        }
+        (FirewallManager::Firewalld, _) => {
+            format!("firewall-cmd --direct --passthrough ipv4 and ipv6, {chain}, not permanent")
+        }
+        (FirewallManager::Custom(own), Firewall::Block { .. }) => line(&own.block),
+        (FirewallManager::Custom(own), Firewall::Unblock { .. }) => line(&own.unblock),
+        (FirewallManager::Custom(own), Firewall::Blocked { .. }) => format!("{} (exits 0)", line(&own.status)),
+        (FirewallManager::Custom(own), Firewall::Open { .. }) => format!("{} (exits 3)", line(&own.status)),
+    };
+    format!("{words}: {how}")
 }
 
 fn flag_list(set: &BTreeMap<String, Text>, unset: &[String], without: &str) -> String {

@@ -7,7 +7,7 @@
 
 use super::{
     check::{has_inverse, load_runbook},
-    kind::{Aurora, Command, Files, Http, Kind, Method},
+    kind::{Aurora, Command, Files, Firewall, Http, Kind, Method},
     locate::locate,
     model::{Confirm, Danger, InputKind, Runbook, Step, Undo},
     names::steps,
@@ -236,6 +236,7 @@ fn least_danger(kind: &Kind) -> (Danger, &'static str) {
             (Danger::Changes, "changes files")
         }
         Kind::InitializeLog(_) => (Danger::Changes, "makes a new log"),
+        Kind::Firewall(Firewall::Block { .. } | Firewall::Unblock { .. }) => (Danger::Changes, "changes who is let in"),
         _ => (Danger::Reads, "only looks"),
     }
 }

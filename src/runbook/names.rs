@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    kind::{Flags, Kind, Process},
+    kind::{Firewall, Flags, Kind, Process},
     locate::Node,
     model::{Condition, Confirm, GroupName, Input, InputId, InputKind, Register, Runbook, Step, StepId, Target, Undo},
     problem::{DocPath, did_you_mean},
@@ -321,6 +321,16 @@ impl<'a> Names<'a, '_> {
                     self.host_var(var, &[&group], &own.key(key));
                 }
             }
+            Kind::Firewall(Firewall::Block { peers_var, .. }) => {
+                let own = own.key("block").key("peers_var");
+                match scope.row {
+                    Row::Group(group) => self.host_var(peers_var, &[group], &own),
+                    Row::None | Row::One => {
+                        let message = "whoever is let in is the row's group: the step is `on` a group".to_owned();
+                        (self.report)(&own, message, None);
+                    }
+                }
+            }
             Kind::Process(Process::AbsentEverywhere { service, group }) => {
                 let own = own.key("absent_everywhere");
                 self.service(service, &own.key("service"));
@@ -370,7 +380,8 @@ impl<'a> Names<'a, '_> {
         }
         match *root {
             "cluster" => {
-                let known = self.runbook.needs.cluster.iter().map(String::as_str).chain(["name"]);
+                let needed = self.runbook.needs.cluster.iter().map(String::as_str);
+                let known = needed.chain(crate::inventory::model::CLUSTER_ALWAYS);
                 self.known(
                     second,
                     known.collect(),

@@ -13,9 +13,9 @@ use serde_json::{Map, Value, json};
 use super::{
     Mode,
     kind::{
-        Aurora, Backup, Backups, Command, Elections, Files, Flags, Http, Impact, InitializeLog, Kind, Leader, LogLines,
-        Master, Outcome, Port, Process, Quorum, Replica, Serverset, Service, Sweep, UndoWhat, Vars, Verdict, Wait,
-        Zookeeper,
+        Aurora, Backup, Backups, Command, Elections, Files, Firewall, Flags, Http, Impact, InitializeLog, Kind, Leader,
+        LogLines, Master, Outcome, Port, Process, Quorum, Replica, Serverset, Service, Sweep, UndoWhat, Vars, Verdict,
+        Wait, Zookeeper,
     },
     locate::{Content, Node},
     model::{Danger, Order},
@@ -365,7 +365,7 @@ pub enum RawValues {
 }
 
 /// Every kind, by its key.
-const KINDS: &str = "command service flags files http zookeeper wait process port log_lines undo aurora vars \
+const KINDS: &str = "command service firewall flags files http zookeeper wait process port log_lines undo aurora vars \
     serverset leader replica backups backup master verdict elections quorum initialize_log impact \
     outcome sweep";
 
@@ -397,6 +397,8 @@ macro_rules! entry {
             command: Option<Command>,
             /// Start, stop or look at a service by the inventory's templates.
             service: Option<Service>,
+            /// Refuse traffic from outside, let it in again, or look at the rules.
+            firewall: Option<Firewall>,
             /// Edit, restore or look at a scheduler's flags.
             flags: Option<Flags>,
             /// Move aside, move back, copy, remove or look at files.
@@ -453,6 +455,7 @@ macro_rules! entry {
             pub fn take_kind(&mut self) -> Option<Kind> {
                 None.or_else(|| self.command.take().map(Kind::Command))
                     .or_else(|| self.service.take().map(Kind::Service))
+                    .or_else(|| self.firewall.take().map(Kind::Firewall))
                     .or_else(|| self.flags.take().map(Kind::Flags))
                     .or_else(|| self.files.take().map(Kind::Files))
                     .or_else(|| self.http.take().map(Kind::Http))

@@ -337,6 +337,23 @@ async fn ports_are_open_closed_or_unknown() {
     assert_eq!(bench.look(Kind::Port(Port::Open(at.clone()))).await.finding, Finding::Holds);
     assert_eq!(bench.look(Kind::Port(Port::Open(port))).await.finding, Finding::Holds);
     assert_eq!(bench.look(Kind::Port(Port::Closed(at.clone()))).await.finding, Finding::Fails);
+    let dead = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    for (address, wanted) in [
+        (format!("zk://localhost:{dead}/mesos/master"), Finding::Holds),
+        (format!("zk://me:secret@127.0.0.1:{dead},localhost:{dead}/mesos"), Finding::Holds),
+        (format!("127.0.0.1:{dead}"), Finding::Holds),
+        // Without a path the driver aborts; one that answers is enough to be in danger; a name without an address is
+        // neither dead nor alive.
+        (format!("zk://localhost:{dead}"), Finding::Fails),
+        (format!("zk://localhost:{dead},{at}/mesos"), Finding::Fails),
+        (format!("zk://no-such-host.invalid:{dead},{at}/mesos"), Finding::Fails),
+        (format!("zk://no-such-host.invalid:{dead},localhost:{dead}/mesos"), Finding::Unknown),
+        ("file:///etc/mesos/zk".to_owned(), Finding::Unknown),
+    ] {
+        let report = bench.look(Kind::Port(Port::NoMasterAt(Text::from(address.as_str())))).await;
+        assert_eq!(report.finding, wanted, "{address}: {}", report.seen);
+        assert!(!report.seen.contains("secret"));
+    }
     drop(listener);
     assert_eq!(bench.look(Kind::Port(Port::Closed(at.clone()))).await.finding, Finding::Holds);
     assert_eq!(bench.look(Kind::Port(Port::Open(at))).await.finding, Finding::Fails);

@@ -44,6 +44,7 @@ pub fn opened(id: &str) -> Opened {
             api: firstlight::inventory::Api::default(),
             vars: [("ratio".to_owned(), json!(0.1)), ("port".to_owned(), json!(8081))].into(),
             services: [].into(),
+            firewall: None,
             groups: [].into(),
         },
     }

@@ -17,6 +17,7 @@ mod aurora_stream;
 mod aurora_tls;
 mod backup_cli;
 mod e2e;
+mod firewall;
 mod fuzz_corpus;
 mod hostile;
 mod impact;

@@ -267,12 +267,32 @@ pub enum Process {
 
 /// Does something accept connections at `address:port`?
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Port {
     /// A connection is accepted.
     Open(Text),
     /// A connection is refused. No answer at all is unknown, not closed.
     Closed(Text),
+    /// A connection is accepted, as seen from elsewhere.
+    OpenFrom {
+        /// The address.
+        at: Text,
+        /// Who connects: a host or a group of the inventory, or `local` for the operator's machine.
+        from: Text,
+    },
+    /// Nobody elsewhere gets in.
+    ShutFrom {
+        /// The address, as those elsewhere know it.
+        at: Text,
+        /// Who connects: a host or a group of the inventory, or `local` for the operator's machine.
+        from: Text,
+        /// Where the row's host and the operator do get in at the same moment. No answer counts as shut only beside
+        /// that; without it only a refusal does.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        open: Option<Text>,
+    },
+    /// Nothing answers at any address of this `-mesos_master_address`, as the row's host resolves it.
+    NoMasterAt(Text),
 }
 
 /// Counts lines of a log.
@@ -530,7 +550,16 @@ impl Process {
 impl Port {
     pub(super) fn texts<'a>(&'a mut self, give: &mut dyn FnMut(Slot<'a>)) {
         match self {
-            Self::Open(at) | Self::Closed(at) => give(Slot::Plain(at)),
+            Self::Open(at) | Self::Closed(at) | Self::NoMasterAt(at) => give(Slot::Plain(at)),
+            Self::OpenFrom { at, from } => {
+                give(Slot::Plain(at));
+                give(Slot::Plain(from));
+            }
+            Self::ShutFrom { at, from, open } => {
+                give(Slot::Plain(at));
+                give(Slot::Plain(from));
+                open.iter_mut().for_each(|text| give(Slot::Plain(text)));
+            }
         }
     }
 }

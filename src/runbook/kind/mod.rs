@@ -6,11 +6,13 @@
 
 mod aurora;
 mod blast;
+mod firewall;
 mod generic;
 mod log;
 
 pub use aurora::{Aurora, Backup, Backups, Leader, Master, Presence, Replica, ReplicaStatus, Serverset, Vars, Verdict};
 pub use blast::{Impact, Outcome, Sweep};
+pub use firewall::Firewall;
 pub use generic::{
     Capture, Command, Files, Flags, Http, LogLines, Method, Port, Process, Service, UndoWhat, Wait, Zookeeper,
 };
@@ -28,6 +30,8 @@ pub enum Kind {
     Command(Command),
     /// Start, stop or look at a service by the inventory's templates.
     Service(Service),
+    /// Refuse traffic from outside, let it in again, or look at the rules.
+    Firewall(Firewall),
     /// Edit, restore or look at a scheduler's flags.
     Flags(Flags),
     /// Move aside, move back, copy, remove or look at files.
@@ -100,6 +104,7 @@ impl Kind {
         match self {
             Self::Command(_) => "command",
             Self::Service(_) => "service",
+            Self::Firewall(_) => "firewall",
             Self::Flags(_) => "flags",
             Self::Files(_) => "files",
             Self::Http(_) => "http",
@@ -132,6 +137,7 @@ impl Kind {
         match self {
             Self::Command(command) => command.reads,
             Self::Service(service) => service.looks(),
+            Self::Firewall(firewall) => firewall.looks(),
             Self::Flags(flags) => flags.looks(),
             Self::Files(files) => files.looks(),
             Self::Http(http) => http.looks(),
@@ -242,6 +248,7 @@ impl Kind {
         match self {
             Self::Command(kind) => kind.texts(give),
             Self::Service(kind) => kind.texts(give),
+            Self::Firewall(kind) => kind.texts(give),
             Self::Flags(kind) => kind.texts(give),
             Self::Files(kind) => kind.texts(give),
             Self::Http(kind) => kind.texts(give),
@@ -286,6 +293,7 @@ impl Kind {
     pub fn inverse(&self) -> Option<Self> {
         match self {
             Self::Files(files) => files.inverse().map(Self::Files),
+            Self::Firewall(firewall) => firewall.inverse().map(Self::Firewall),
             Self::Flags(flags) => flags.inverse().map(Self::Flags),
             Self::Service(service) => service.inverse().map(Self::Service),
             Self::Aurora(aurora) => aurora.inverse().map(Self::Aurora),
@@ -314,6 +322,7 @@ impl Kind {
     pub fn did_it_happen(&self) -> Option<Self> {
         match self {
             Self::Files(files) => files.did_it_happen().map(Self::Files),
+            Self::Firewall(firewall) => firewall.did_it_happen().map(Self::Firewall),
             Self::Flags(flags) => flags.did_it_happen().map(Self::Flags),
             Self::Service(service) => service.did_it_happen().map(Self::Service),
             Self::Aurora(aurora) => aurora.did_it_happen().map(Self::Aurora),

@@ -27,12 +27,11 @@ cluster:
     master_url: http://127.0.0.1:5050
     mesos_master_address: zk://127.0.0.1:2181/mesos
     prepared_master_address: zk://localhost:1111/mesos/master
-    prepared_master_at: "127.0.0.1:1111"
     scheduler_user: aurora
     version: "0.22.0"
 services:
   scheduler: { start: [start], stop: [stop], status: [status] }
-  outside-traffic: { start: [allow], stop: [block], status: [blocked] }
+firewall: { manager: nftables, allow: [10.0.0.0/24] }
 groups:
   schedulers:
     vars:
