@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::positions::Span;
+use super::positions::{Span, describe};
 
 /// How grave a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -67,6 +67,34 @@ impl Finding {
         self
     }
 
+    /// Code, place and sentence in a line, with the positions where the sentence does not name them itself.
+    pub fn in_words(&self) -> String {
+        let place = match (&self.file, self.offset) {
+            (Some(file), Some(offset)) => format!(" in {file} at {offset}"),
+            (Some(file), None) => format!(" in {file}"),
+            (None, _) => String::new(),
+        };
+        let spans = describe(&self.positions);
+        let positions = match self.positions.as_slice() {
+            [] => String::new(),
+            _ if self.names(&spans) => String::new(),
+            [only] if only.first == only.last => format!(" (position {spans})"),
+            _ => format!(" (positions {spans})"),
+        };
+        format!("{}{place}: {}{positions}", self.code, self.message)
+    }
+
+    /// Whether the sentence has these spans as words of their own.
+    fn names(&self, spans: &str) -> bool {
+        let part = |c: char| c.is_ascii_alphanumeric() || c == '.';
+        self.message.match_indices(spans).any(|(at, found)| {
+            let before = self.message.get(..at).and_then(|text| text.chars().next_back());
+            let after = self.message.get(at + found.len()..).unwrap_or_default();
+            // A full stop ends a sentence, and is part of a span only before another one.
+            !before.is_some_and(part) && !after.starts_with("..") && !after.starts_with(|c: char| c.is_alphanumeric())
+        })
+    }
+
     /// The same for these positions.
     #[must_use]
     pub fn over(mut self, spans: &[Span]) -> Self {
@@ -91,6 +119,17 @@ impl Findings {
         }
     }
 
+    /// Damage to what names all other files may cost whatever is in them and is not seen after opening.
+    pub(crate) fn directory_costs(&mut self, hidden: &[Span]) {
+        let names_others = |file: &str| file == "CURRENT" || file.starts_with("MANIFEST-");
+        for finding in &mut self.list {
+            let damage = finding.severity == Severity::Damage && finding.positions.is_empty();
+            if damage && finding.file.as_deref().is_some_and(names_others) {
+                finding.positions = hidden.iter().copied().take(MAX_SPANS).collect();
+            }
+        }
+    }
+
     pub(crate) fn append(&mut self, other: Self) {
         self.dropped += other.dropped;
         other.list.into_iter().for_each(|finding| self.push(finding));
@@ -107,5 +146,30 @@ impl Findings {
         }
         self.list.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
         self.list
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_are_said_once() {
+        let found = |message: &str, spans: &[Span]| {
+            Finding::new("c", Severity::Damage, message).in_file("f").at(7).over(spans).in_words()
+        };
+        let span = |first, last| Span { first, last };
+        for (message, spans, wanted) in [
+            ("is bad", vec![], "c in f at 7: is bad"),
+            ("is bad", vec![span(3, 3)], "c in f at 7: is bad (position 3)"),
+            ("costs 3", vec![span(3, 3)], "c in f at 7: costs 3"),
+            ("position 3 is bad", vec![span(3, 3)], "c in f at 7: position 3 is bad"),
+            ("33 bytes, not 3.", vec![span(3, 3)], "c in f at 7: 33 bytes, not 3."),
+            ("13 bytes, or 3..4", vec![span(3, 3)], "c in f at 7: 13 bytes, or 3..4 (position 3)"),
+            ("costs (3..4, 9)", vec![span(3, 4), span(9, 9)], "c in f at 7: costs (3..4, 9)"),
+            ("is bad", vec![span(3, 4), span(9, 9)], "c in f at 7: is bad (positions 3..4, 9)"),
+        ] {
+            assert_eq!(found(message, &spans), wanted);
+        }
     }
 }

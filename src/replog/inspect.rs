@@ -241,6 +241,7 @@ fn once(source: &dyn Source, profile: Profile) -> (Inspection, Vec<FileEntry>) {
     summary.mesos_view.certain = !db.uncertain;
     let (actions, salvage) = restored.finish(db.error.as_deref(), &mut summary.mesos_view, &mut findings);
     summary.salvage = salvage;
+    findings.directory_costs(&summary.salvage.hidden_spans);
     losses(&db, &summary, &mut findings);
     let begin = summary.mesos_view.begin.unwrap_or(0);
     let kept = actions.iter().filter(|at| at.action.position >= begin);

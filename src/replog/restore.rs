@@ -203,16 +203,22 @@ impl Restoring {
         view.error = error.map(str::to_owned).or(self.failed.take());
         view.opens = view.error.is_none();
         let mut actions = std::mem::take(&mut self.actions);
-        if !self.late.is_empty() {
-            actions.append(&mut self.late);
-            // Of several with one position the last one stands; the sort keeps their order.
-            actions.sort_by_key(|at| at.action.position);
+        actions.append(&mut self.late);
+        // The sort keeps the order of several with one position.
+        actions.sort_by_key(|at| at.action.position);
+        let open = |at: &&ActionAt| at.action.learned != Some(true);
+        // A position that one key holds learned and another one unlearned is both to a replica.
+        let unlearned = spans_of(actions.iter().filter(open).map(|at| at.action.position));
+        let doubled =
+            actions.windows(2).any(|two| matches!(two, [one, other] if one.action.position == other.action.position));
+        if doubled {
+            // Of several with one position the last one stands.
             actions.reverse();
             actions.dedup_by_key(|at| at.action.position);
             actions.reverse();
         }
         if view.opens {
-            fill(view, &actions, (self.status, self.promised), (self.begin, self.end));
+            fill(view, &actions, &unlearned, (self.status, self.promised), (self.begin, self.end));
         }
         let salvage = self.salvaged(view.opens, &actions);
         (actions, salvage)
@@ -236,9 +242,13 @@ impl Restoring {
     }
 }
 
-fn fill(view: &mut MesosView, actions: &[ActionAt], (status, promised): (Status, u64), (begin, end): (u64, u64)) {
-    let learned = |at: &&ActionAt| at.action.learned == Some(true);
-    let unlearned = spans_of(actions.iter().filter(|at| !learned(at)).map(|at| at.action.position));
+fn fill(
+    view: &mut MesosView,
+    actions: &[ActionAt],
+    unlearned: &[Span],
+    (status, promised): (Status, u64),
+    (begin, end): (u64, u64),
+) {
     let all = spans_of(actions.iter().map(|at| at.action.position));
     let holes = subtract(Span { first: begin, last: end }, &all);
     view.status = Some(status);
@@ -246,9 +256,9 @@ fn fill(view: &mut MesosView, actions: &[ActionAt], (status, promised): (Status,
     view.begin = Some(begin);
     view.end = Some(end);
     view.holes = Some(count(&holes));
-    view.unlearned = Some(count(&unlearned));
+    view.unlearned = Some(count(unlearned));
     view.hole_spans = holes.into_iter().take(MAX_SPANS).collect();
-    view.unlearned_spans = unlearned.into_iter().take(MAX_SPANS).collect();
+    view.unlearned_spans = unlearned.iter().copied().take(MAX_SPANS).collect();
     view.actions = actions.len() as u64;
 }
 

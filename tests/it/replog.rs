@@ -189,8 +189,11 @@ fn aurora_content_as_recorded() {
 #[test]
 fn silent_losses_name_what_is_lost() {
     type Row = (&'static str, &'static str, Option<&'static str>, &'static [(u64, u64)]);
-    let rows: [Row; 17] = [
-        ("missing-current", "current-missing", Some("CURRENT"), &[]),
+    let rows: [Row; 20] = [
+        ("missing-current", "current-missing", Some("CURRENT"), &[(600, 1900)]),
+        ("corrupt-manifest", "manifest-corrupt", Some("MANIFEST-000027"), &[(600, 2001)]),
+        ("missing-manifest", "manifest-missing", Some("MANIFEST-000025"), &[(100, 420)]),
+        ("empty-current", "current-bad", Some("CURRENT"), &[(100, 420)]),
         ("missing-current", "positions-lost", None, &[(600, 1900)]),
         ("missing-current", "table-doomed", Some("000020.ldb"), &[(600, 1401)]),
         ("corrupt-table", "block-checksum", Some("000020.ldb"), &[(1013, 1025)]),
@@ -215,6 +218,8 @@ fn silent_losses_name_what_is_lost() {
         let found = found.unwrap_or_else(|| panic!("{dir} has no {code}: {:#?}", inspection.findings));
         let got: Vec<(u64, u64)> = found.positions.iter().map(|span| (span.first, span.last)).collect();
         assert_eq!(got, spans, "{dir} {code}");
+        let words = firstlight::replog::describe(&found.positions);
+        assert!(found.in_words().contains(&words), "{dir}: {}", found.in_words());
     }
     // Of the table that was cut to two thirds, some blocks are left.
     let cut = inspect(&directory("replicated-log/truncated-table"));

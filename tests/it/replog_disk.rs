@@ -156,17 +156,57 @@ fn a_sparse_file_of_a_hundred_gigabytes_is_bounded() {
     }
 }
 
+const UNREADABLE: &str = "FIRSTLIGHT_TEST_UNREADABLE_DIR";
+/// Whom no file of a test belongs to.
+const NOBODY: u32 = 65_534;
+
+/// Not a test by itself: the reader of the test below, who may not read everything.
+#[test]
+fn reader_without_rights() {
+    if let Some(dir) = std::env::var_os(UNREADABLE) {
+        println!("{}", serde_json::to_string(&look(Path::new(&dir))).unwrap());
+    }
+}
+
 #[test]
 fn what_may_not_be_read_is_unknown() {
-    if rustix::process::geteuid().is_root() {
-        // Root may read everything.
-        return;
-    }
+    use std::os::unix::process::CommandExt as _;
     let temp = tempfile::tempdir().unwrap();
-    laid_out("replicated-log/small-healthy", temp.path());
-    fs::set_permissions(temp.path().join("000020.ldb"), fs::Permissions::from_mode(0o000)).unwrap();
-    let summary = look(temp.path());
-    assert!(!summary.mesos_view.certain && summary.has("table-unreadable"));
+    fs::set_permissions(temp.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let dir = temp.path().join("log");
+    let mode = |path: &Path, mode: u32| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    // Root may read everything, so somebody else has to look; reached by a way that needs no right to the build directory.
+    let looked = || -> Summary {
+        let mut reader = Command::new("/proc/self/exe");
+        reader.args(["--exact", "replog_disk::reader_without_rights", "--nocapture"]).env(UNREADABLE, &dir);
+        if rustix::process::geteuid().is_root() {
+            reader.uid(NOBODY).gid(NOBODY);
+        }
+        let output = reader.output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let json = text.find('{').map(|from| &text[from..]).unwrap_or_else(|| panic!("{output:?}"));
+        let mut values = serde_json::Deserializer::from_str(json).into_iter();
+        values.next().unwrap().unwrap()
+    };
+    for (victim, code) in [
+        ("000020.ldb", "table-unreadable"),
+        ("000028.log", "wal-unreadable"),
+        ("MANIFEST-000025", "manifest-unreadable"),
+        ("CURRENT", "current-unreadable"),
+    ] {
+        let _ = fs::remove_dir_all(&dir);
+        laid_out("replicated-log/small-healthy", &dir);
+        mode(&dir, 0o755);
+        assert!(looked().mesos_view.certain, "{victim}");
+        mode(&dir.join(victim), 0o000);
+        let summary = looked();
+        assert!(!summary.mesos_view.certain && summary.has(code), "{victim}: {:?}", summary.findings);
+    }
+    mode(&dir, 0o000);
+    let summary = looked();
+    assert!(!summary.mesos_view.certain && summary.has("directory-unreadable"), "{:?}", summary.findings);
+    assert!(summary.mesos_view.error.unwrap().ends_with("/LOCK: Permission denied"));
+    mode(&dir, 0o755);
 }
 
 const HOLDER: &str = "FIRSTLIGHT_TEST_HELD_DIR";

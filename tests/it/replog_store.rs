@@ -185,6 +185,28 @@ fn an_incomplete_only_snapshot_starts_an_empty_cluster() {
     assert!(summary.has("snapshot-incomplete"));
 }
 
+#[test]
+fn an_entry_that_inflates_without_end_is_left_at_its_limit() {
+    use firstlight::aurora::log_entry::LogEntry;
+    use std::io::Read as _;
+    // A transaction with a member of 200 MB that nobody knows, in 200 kB.
+    let zeros = 200 << 20_u32;
+    let head = [&[0x0c, 0, 2, 0x0b, 0, 99][..], &u32::to_be_bytes(zeros)].concat();
+    let whole = head.as_slice().chain(std::io::repeat(0).take(u64::from(zeros) + 2));
+    let mut packed = Vec::new();
+    flate2::read::ZlibEncoder::new(whole, flate2::Compression::fast()).read_to_end(&mut packed).unwrap();
+    let bytes = LogEntry::Deflated(packed).encode();
+    assert!(bytes.len() < 2 << 20, "{}", bytes.len());
+    let temp = tempfile::tempdir().unwrap();
+    initialize(temp.path()).unwrap();
+    let (mut store, _) = ReplicaStore::open(temp.path()).unwrap();
+    let (action, _) = append(1, bytes.len(), Some(true));
+    store.write_action(&action, &bytes).unwrap();
+    let summary = inspect(&Directory::new(temp.path())).summary;
+    let found = summary.findings.iter().find(|finding| finding.message.contains("more than")).unwrap();
+    assert_eq!((found.positions[0].first, found.positions[0].last, summary.content.unread), (1, 1, 1), "{found:?}");
+}
+
 const CHILD: &str = "FIRSTLIGHT_TEST_LOCK_DIR";
 
 /// Not a test by itself: the other process of the test below.
@@ -209,4 +231,52 @@ fn another_process_is_locked_out() {
     let expected =
         format!("Failed to recover the log: IO error: lock {}/LOCK: Resource temporarily unavailable", dir.display());
     assert!(said.contains(&expected), "{said}");
+}
+
+/// A position that stands under its own key learned, and under a damaged one unlearned, is both to a replica: it goes by
+/// the record, not by the key.
+#[test]
+fn a_position_under_two_keys_counts_for_both() {
+    let mut source = directory("replicated-log/unlearned-tail");
+    let view = inspect(&source).summary.mesos_view;
+    assert_eq!((view.end, view.unlearned, view.actions), (Some(10), Some(1), 11));
+    // The first write of position 9, before it was learned, gets the key that position 11 would have.
+    let log = source.get_mut("000004.log").unwrap();
+    let (mut at, mut first) = (0, None);
+    while at + 7 < log.len() {
+        let len = usize::from(log[at + 4]) | usize::from(log[at + 5]) << 8;
+        let key = log[at..at + 7 + len].windows(10).position(|bytes| bytes == b"0000000010");
+        if let Some(key) = key.filter(|_| first.is_none()) {
+            first = Some((at, len, at + key));
+        }
+        at += 7 + len;
+    }
+    let (at, len, key) = first.unwrap();
+    log[key..key + 10].copy_from_slice(b"0000000012");
+    let crc = firstlight::replog::crc_masked(&[&log[at + 6..at + 7 + len]]);
+    log[at..at + 4].copy_from_slice(&crc.to_le_bytes());
+    let inspection = inspect(&source);
+    let view = &inspection.summary.mesos_view;
+    assert_eq!((view.end, view.unlearned, view.holes, view.actions), (Some(10), Some(2), Some(0), 11), "{view:?}");
+    assert!(inspection.summary.has("key-mismatch"), "{:?}", inspection.summary.findings);
+}
+
+#[test]
+fn a_current_that_names_no_file_is_answered_as_the_system_does() {
+    for (current, error) in [
+        ("\n", "IO error: @DIR@/: Is a directory"),
+        (".\n", "IO error: @DIR@/.: Is a directory"),
+        ("..\n", "IO error: @DIR@/..: Is a directory"),
+        ("MANIFEST-000001\n", "IO error: @DIR@/MANIFEST-000001: No such file or directory"),
+        ("MANIFEST-000025", "Corruption: CURRENT file does not end with newline"),
+    ] {
+        let mut source = directory("replicated-log/small-healthy");
+        *source.get_mut("CURRENT").unwrap() = current.as_bytes().to_vec();
+        let summary = inspect(&source).summary;
+        assert_eq!(summary.mesos_view.error.as_deref(), Some(error), "{current:?}");
+        // What it may cost is everything that is in the files.
+        let damage = &summary.findings[0];
+        assert_eq!(damage.positions, summary.salvage.hidden_spans, "{current:?}: {damage:?}");
+        assert!(damage.in_words().contains("(positions 100..420)"), "{}", damage.in_words());
+    }
 }

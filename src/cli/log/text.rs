@@ -56,7 +56,9 @@ fn assumed(page: &mut Page, report: &Report) {
 }
 
 fn headline(directory: &Directory) -> &'static str {
-    if directory.unread() {
+    if !directory.summary.exists {
+        "NO LOG HERE"
+    } else if directory.unread() {
         "NOT READABLE"
     } else if directory.summary.worst() == Some(Severity::Damage) {
         "DAMAGED, or a replica would lose something by opening it"
@@ -106,12 +108,7 @@ fn said(page: &mut Page, finding: &Finding) {
         Severity::Warning => "!",
         Severity::Info => "·",
     };
-    let place = match (&finding.file, finding.offset) {
-        (Some(file), Some(offset)) => format!(" in {file} at {offset}"),
-        (Some(file), None) => format!(" in {file}"),
-        (None, _) => String::new(),
-    };
-    page.words(&format!("  {sign} "), &format!("{}{place}: {}", finding.code, finding.message));
+    page.words(&format!("  {sign} "), &finding.in_words());
 }
 
 /// What can be done about a directory that says little.
@@ -253,5 +250,9 @@ fn why(page: &mut Page, verdict: &Judged) {
 fn place(pointer: &Pointer) -> Option<String> {
     let file = pointer.file.as_ref()?;
     let at = pointer.offset.map(|offset| format!(" at {offset}")).unwrap_or_default();
-    Some(format!("{} in {file}{at}", pointer.code))
+    let positions = match pointer.positions.as_slice() {
+        [] => String::new(),
+        spans => format!(", positions {}", describe(spans)),
+    };
+    Some(format!("{} in {file}{at}{positions}", pointer.code))
 }

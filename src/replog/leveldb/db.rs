@@ -235,7 +235,7 @@ impl Opener<'_> {
         let named = String::from_utf8_lossy(name).into_owned();
         // The library hands the name to the system, for which it ends at the first zero byte.
         let name = named.split('\0').next().unwrap_or_default().to_owned();
-        if name.is_empty() {
+        if matches!(name.as_str(), "" | "." | "..") {
             self.damage("current-bad", "CURRENT", "CURRENT names nothing, and no replica opens this log");
             return Err(fail(format!("IO error: {path}/{named}: Is a directory")));
         }
