@@ -45,11 +45,13 @@ pub enum Exit {
     Survivor,
     /// All replicas but one or a few are good.
     OneReplica,
+    /// The replicated log is well, and something else is wrong.
+    NotTheLog,
 }
 
 impl Exit {
     /// Every code, in order.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Done,
         Self::Defect,
         Self::Usage,
@@ -71,6 +73,7 @@ impl Exit {
         Self::Reinitialize,
         Self::Survivor,
         Self::OneReplica,
+        Self::NotTheLog,
     ];
 
     /// The number.
@@ -97,6 +100,7 @@ impl Exit {
             Self::Reinitialize => 18,
             Self::Survivor => 19,
             Self::OneReplica => 20,
+            Self::NotTheLog => 21,
         }
     }
 
@@ -124,6 +128,7 @@ impl Exit {
             Self::Reinitialize => "the replicated log is lost: initialize it anew on all replicas",
             Self::Survivor => "one good copy of the replicated log is left: initialize nothing before it is copied",
             Self::OneReplica => "a quorum of replicas is good: wipe only the one that is not",
+            Self::NotTheLog => "the replicated log is well: look at Mesos, the registration and ZooKeeper",
         }
     }
 

@@ -235,7 +235,7 @@ async fn look_at_process(
     let Some(log) = log else {
         return Err(format!("no process of {service} shows flags, and no log is named that would"));
     };
-    let given = super::flags_log::newest_start(&*scene.host, log.as_str()).await?;
+    let given = super::flags_log::newest_start(&*scene.host, log.as_str(), scene.left()).await?;
     let place = format!("the newest start in {log}");
     Ok(compare(&place, |flag| values(&given, flag), has, has_not))
 }

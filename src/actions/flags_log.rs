@@ -3,13 +3,20 @@
 //! Lines `… CommandLine] -name: value`, one a flag, after a line `Parameters:`; flags left at their default are
 //! printed too, with `null` where there is none.
 
+use std::time::Duration;
+
+use super::log_source;
 use crate::hosts::Host;
 
 /// Bytes read from the end of a log; a start prints about 20 kB, and a log may be large.
 const TAIL_BYTES: u64 = 16 * 1024 * 1024;
 
-pub(super) async fn newest_start(host: &dyn Host, path: &str) -> Result<Vec<(String, String)>, String> {
-    let tail = host.read_end(path, TAIL_BYTES).await.map_err(|error| error.to_string())?;
+pub(super) async fn newest_start(
+    host: &dyn Host,
+    path: &str,
+    within: Duration,
+) -> Result<Vec<(String, String)>, String> {
+    let tail = log_source::end(host, path, TAIL_BYTES, within).await?;
     let found = parse(&String::from_utf8_lossy(&tail));
     if found.is_empty() { Err(format!("{path} shows no start with its flags")) } else { Ok(found) }
 }

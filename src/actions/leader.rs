@@ -7,7 +7,7 @@
 use serde_json::json;
 
 use super::{
-    ensemble, log_lines,
+    ensemble, log_lines, log_source,
     scene::{Scene, seen},
     scheduler,
 };
@@ -172,7 +172,10 @@ async fn read_logs(scene: &Scene<'_>, leader: &Leader, hosts: &[HostName]) -> Op
         let path = text_var(scene, name, var);
         let host = scene.world.hosts.get(name);
         let scan = match (path, host) {
-            (Some(path), Some(host)) => log_lines::scan_end(&*host, &path, LOG_TAIL_BYTES).await.ok(),
+            (Some(path), Some(host)) => match log_source::zone_of(&scene.world.inventory, name) {
+                Ok(zone) => log_lines::scan_end(&*host, &path, zone, LOG_TAIL_BYTES, scene.left()).await.ok(),
+                Err(_) => None,
+            },
             _ => None,
         };
         let sight = scan.map(|scan| {

@@ -1,26 +1,25 @@
-//! `log_lines`: counts lines of a log by kind, rotated neighbours `FILE.N` included.
+//! `log_lines`: counts lines of a log by kind: of a file with its rotated neighbours, a directory, a unit of the journal.
 //!
-//! Outputs `count`, `counts`, `samples`, `elections`, `bad_lines`, `leadership`, `recent_elections`, `diagnoses`.
-//! Lines without a year or zone are completed from this machine's clock. Compressed neighbours are not read, and that
-//! is said.
+//! Outputs `count`, `counts`, `samples`, `elections`, `bad_lines`, `leadership`, `recent_elections`, `diagnoses`,
+//! `page`.
+//! Lines without a year are of the year in which their file was last written, lines without a zone of the host's. What
+//! was not read of it is said. What it deliberately does not do: look for logs elsewhere.
+
+use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::io::AsyncReadExt as _;
 
-use super::scene::{Scene, finding, seen};
+use super::{
+    log_source::{self, Place, Sources},
+    scene::{Scene, finding, seen},
+};
 use crate::{
-    hosts::{FileKind, Host, HostError, clean},
-    logscan::{Clock, JavaDate, SNAPSHOT_APPLIED, Scan, Scanner, parse},
+    hosts::{Host, clean},
+    logscan::{Clock, Health, JavaDate, SNAPSHOT_APPLIED, Sample, Scan, Scanner, WINDOW_MS, timed},
     runbook::kind::LogLines,
     session::Report,
 };
 
-/// Neighbours that are read; rotation keeps a handful.
-const NEIGHBOURS_MAX: usize = 50;
-/// Names in a log directory.
-const NAMES_MAX: usize = 100_000;
-/// Bytes read at once.
-const READ_BYTES: usize = 256 * 1024;
 /// Bytes of a line that is kept while its end is awaited.
 const LINE_BYTES_MAX: usize = 64 * 1024;
 /// Samples of a kind that become outputs.
@@ -29,22 +28,21 @@ const SAMPLES: usize = 3;
 const ELECTIONS: usize = 50;
 /// Lines kept of those that contain the text.
 const MATCHES: usize = 20;
-/// How far back from the newest line leadership is judged, in milliseconds: long enough for a flapping that takes
-/// minutes each time, short enough not to count yesterday's upgrade.
-const WINDOW_MS: i64 = 60 * 60 * 1000;
-
-fn clock() -> Clock {
-    let now = jiff::Timestamp::now();
-    Clock { now_ms: now.as_millisecond(), zone: jiff::tz::TimeZone::system() }
+fn clock(zone: jiff::tz::TimeZone) -> Clock {
+    Clock { now_ms: jiff::Timestamp::now().as_millisecond(), zone }
 }
 
 /// The end of a log, scanned.
-pub(super) async fn scan_end(host: &dyn Host, path: &str, bytes: u64) -> Result<Scan, HostError> {
-    let tail = host.read_end(path, bytes).await?;
-    let mut scanner = Scanner::new(clock());
-    for line in tail.split(|byte| *byte == b'\n') {
-        scanner.line(&String::from_utf8_lossy(line));
-    }
+pub(super) async fn scan_end(
+    host: &dyn Host,
+    named: &str,
+    zone: jiff::tz::TimeZone,
+    bytes: u64,
+    within: Duration,
+) -> Result<Scan, String> {
+    let tail = log_source::end(host, named, bytes, within).await?;
+    let mut scanner = Scanner::new(clock(zone));
+    scanner.feed(&tail);
     Ok(scanner.finish())
 }
 
@@ -52,30 +50,60 @@ pub(super) async fn look(scene: &Scene<'_>, lines: &LogLines) -> Report {
     seen(look_or(scene, lines).await)
 }
 
-/// Reads lines and keeps what is asked for.
-struct Reading {
+/// Looks for a text, and for the newest snapshot that was applied.
+struct Finder {
     clock: Clock,
-    scanner: Scanner,
     contains: Option<String>,
     since_ms: Option<i64>,
     time_ms: Option<i64>,
+    /// The beginning of a line whose end has not come.
+    carry: Vec<u8>,
+    lines: u64,
     matched: u64,
     matches: Vec<String>,
     /// The date of the newest snapshot that was applied, as it stands there.
     snapshot: Option<String>,
 }
 
-impl Reading {
-    fn line(&mut self, bytes: &[u8]) {
-        let text = String::from_utf8_lossy(bytes);
-        if self.since_ms.is_some() {
-            // A line without a time belongs to the one before it.
-            self.time_ms = parse(&text, &self.clock).time_ms.or(self.time_ms);
-            if self.time_ms < self.since_ms {
-                return;
+impl Finder {
+    fn feed(&mut self, bytes: &[u8]) {
+        let mut rest = bytes;
+        while let Some(end) = memchr::memchr(b'\n', rest) {
+            let (line, after) = rest.split_at(end);
+            if self.carry.is_empty() {
+                self.line(line);
+            } else {
+                self.carry_on(line);
+                self.flush();
             }
+            rest = after.get(1..).unwrap_or_default();
         }
-        self.scanner.line(&text);
+        self.carry_on(rest);
+    }
+
+    /// The beginning of a line is enough to know it.
+    fn carry_on(&mut self, bytes: &[u8]) {
+        let room = LINE_BYTES_MAX.saturating_sub(self.carry.len());
+        self.carry.extend_from_slice(bytes.get(..bytes.len().min(room)).unwrap_or_default());
+    }
+
+    /// A source is over.
+    fn flush(&mut self) {
+        if !self.carry.is_empty() {
+            let line = std::mem::take(&mut self.carry);
+            self.line(&line);
+        }
+    }
+
+    fn line(&mut self, bytes: &[u8]) {
+        let whole = String::from_utf8_lossy(bytes);
+        let (time_ms, text) = timed(&whole, &self.clock);
+        // A line without a time belongs to the one before it.
+        self.time_ms = time_ms.or(self.time_ms);
+        if self.since_ms.is_some() && self.time_ms < self.since_ms {
+            return;
+        }
+        self.lines += 1;
         if let Some((_, date)) = text.split_once(SNAPSHOT_APPLIED) {
             self.snapshot = Some(clean::line(date.trim().as_bytes()));
         }
@@ -84,13 +112,12 @@ impl Reading {
             if self.matches.len() == MATCHES {
                 self.matches.remove(0);
             }
-            self.matches.push(clean::line(bytes));
+            self.matches.push(clean::line(text.as_bytes()));
         }
     }
 }
 
 async fn look_or(scene: &Scene<'_>, lines: &LogLines) -> Result<Report, String> {
-    let host = &*scene.host;
     let since_ms = match &lines.since {
         Some(text) => {
             let at: jiff::Timestamp =
@@ -99,39 +126,64 @@ async fn look_or(scene: &Scene<'_>, lines: &LogLines) -> Result<Report, String> 
         }
         None => None,
     };
-    let clock = clock();
+    let clock = clock(log_source::zone_of(&scene.world.inventory, scene.name)?);
+    let Sources { places, mut notes } = log_source::sources(&*scene.host, lines.file.as_str()).await?;
+    if lines.contains.is_none() && lines.snapshot.is_none() {
+        let mut scanner = Scanner::new(clock);
+        scanner.within(since_ms, None);
+        for place in &places {
+            let written = if let Place::File { written_ms, .. } = place { *written_ms } else { None };
+            scanner.file(&place.name(), written);
+            let note = log_source::read(scene, place, since_ms, &mut |bytes| scanner.feed(bytes)).await?;
+            notes.extend(note.map(|note| format!("{}: {note}", place.name())));
+        }
+        return Ok(counted(lines, &scanner.finish(), since_ms, &notes));
+    }
     let contains = lines.contains.as_ref().map(|text| text.0.clone());
-    let mut reading = Reading {
-        scanner: Scanner::new(clock.clone()),
+    let mut finder = Finder {
         clock,
         contains,
         since_ms,
         time_ms: None,
+        carry: Vec::new(),
+        lines: 0,
         matched: 0,
         matches: Vec::new(),
         snapshot: None,
     };
-    let (files, unread) = files(host, lines.file.as_str()).await?;
-    for file in &files {
-        read(host, file, &mut reading).await?;
+    for place in &places {
+        let note = log_source::read(scene, place, since_ms, &mut |bytes| finder.feed(bytes)).await?;
+        notes.extend(note.map(|note| format!("{}: {note}", place.name())));
+        finder.flush();
     }
-    if let Some(wanted) = &lines.snapshot {
-        return snapshot(wanted.as_str(), reading.snapshot.as_deref());
+    match &lines.snapshot {
+        Some(wanted) => snapshot(wanted.as_str(), finder.snapshot.as_deref()),
+        None => Ok(contained(lines, finder, &notes)),
     }
-    let (matched, shown) = (reading.matched, reading.matches);
-    let scan = reading.scanner.finish();
-    let count = if lines.contains.is_some() { matched } else { scan.matched };
-    let so = lines.at_least.is_none_or(|least| count >= least) && lines.at_most.is_none_or(|most| count <= most);
-    let mut words = match &lines.contains {
-        Some(text) => format!("{count} of {} lines contain {:?}", scan.lines, text.as_str()),
-        None => story(&scan),
-    };
-    if unread > 0 {
-        words = format!("{words}; {unread} compressed older logs were not read");
-    }
+}
+
+fn within(lines: &LogLines, count: u64) -> bool {
+    lines.at_least.is_none_or(|least| count >= least) && lines.at_most.is_none_or(|most| count <= most)
+}
+
+fn with_notes(words: String, notes: &[String]) -> String {
+    if notes.is_empty() { words } else { clean::line(format!("{words}; {}", notes.join("; ")).as_bytes()) }
+}
+
+/// How many lines are known, and what they tell.
+fn counted(lines: &LogLines, scan: &Scan, since_ms: Option<i64>, notes: &[String]) -> Report {
     let from_ms = since_ms.or(scan.last_ms.map(|last| last - WINDOW_MS)).unwrap_or(i64::MIN);
-    let details = if lines.contains.is_some() { shown } else { details(&scan) };
-    Ok(Report::new(finding(so), words).with_details(details).with_outputs(outputs(count, &scan, from_ms)))
+    let words = with_notes(story(scan), notes);
+    let report = Report::new(finding(within(lines, scan.matched)), words).with_details(details(scan));
+    report.with_outputs(outputs(scan.matched, scan, from_ms))
+}
+
+/// How many lines contain the text.
+fn contained(lines: &LogLines, found: Finder, notes: &[String]) -> Report {
+    let wanted = lines.contains.as_ref().map(|text| text.0.clone()).unwrap_or_default();
+    let words = with_notes(format!("{} of {} lines contain {wanted:?}", found.matched, found.lines), notes);
+    let outputs = json!({ "count": found.matched, "lines": found.lines });
+    Report::new(finding(within(lines, found.matched)), words).with_details(found.matches).with_outputs(outputs)
 }
 
 /// Compares the date of the snapshot that was applied last with a moment.
@@ -145,54 +197,6 @@ fn snapshot(wanted: &str, applied: Option<&str>) -> Result<Report, String> {
     Ok(Report::new(finding(so), format!("the newest snapshot that was applied is of {date}, {words} {at}")))
 }
 
-/// The log and its rotated neighbours, oldest first, and how many compressed ones there are.
-async fn files(host: &dyn Host, path: &str) -> Result<(Vec<String>, usize), String> {
-    let (directory, name) = path.rsplit_once('/').ok_or_else(|| format!("{path} is not an absolute path"))?;
-    let directory = if directory.is_empty() { "/" } else { directory };
-    let entries = host.list(directory, NAMES_MAX).await.map_err(|error| error.to_string())?;
-    let files =
-        || entries.iter().filter(|entry| entry.stat.kind == FileKind::File || entry.stat.kind == FileKind::Link);
-    let rotated = |entry: &&crate::hosts::Entry| entry.name.strip_prefix(name)?.strip_prefix('.')?.parse::<u32>().ok();
-    let mut found: Vec<(u32, String)> =
-        files().filter_map(|entry| Some((rotated(&entry)?, format!("{directory}/{}", entry.name)))).collect();
-    found.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
-    let from = found.len().saturating_sub(NEIGHBOURS_MAX);
-    let mut found: Vec<String> = found.into_iter().skip(from).map(|(_, path)| path).collect();
-    let compressed = files()
-        .filter(|entry| entry.name.starts_with(name) && entry.name.to_ascii_lowercase().ends_with(".gz"))
-        .count();
-    if files().any(|entry| entry.name == name) || found.is_empty() {
-        found.push(path.to_owned());
-    }
-    Ok((found, compressed))
-}
-
-async fn read(host: &dyn Host, path: &str, reading: &mut Reading) -> Result<(), String> {
-    let mut reader = host.reader(path).await.map_err(|error| error.to_string())?;
-    let mut bytes = vec![0; READ_BYTES];
-    let mut pending: Vec<u8> = Vec::new();
-    loop {
-        let count = reader.read(&mut bytes).await.map_err(|error| format!("read {path}: {error}"))?;
-        let piece = bytes.get(..count).unwrap_or_default();
-        if piece.is_empty() {
-            break;
-        }
-        pending.extend_from_slice(piece);
-        let mut rest = pending.as_slice();
-        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
-            let (line, after) = rest.split_at(end);
-            reading.line(line);
-            rest = after.get(1..).unwrap_or_default();
-        }
-        // The beginning of a line is enough to know it.
-        pending = rest.get(..rest.len().min(LINE_BYTES_MAX)).unwrap_or_default().to_vec();
-    }
-    if !pending.is_empty() {
-        reading.line(&pending);
-    }
-    Ok(())
-}
-
 fn story(scan: &Scan) -> String {
     let elections = scan.elections.len();
     let bad = scan.bad_lines();
@@ -203,6 +207,36 @@ fn story(scan: &Scan) -> String {
 fn details(scan: &Scan) -> Vec<String> {
     let mut lines: Vec<String> = scan.diagnoses().into_iter().map(|found| found.message).collect();
     lines.extend(scan.counts.iter().map(|(kind, found)| format!("{} {kind}: {}", found.count, found.meaning)));
+    lines.iter().map(|line| clean::line(line.as_bytes())).collect()
+}
+
+/// What is to be read, the worst first: diagnoses with their lines, then kinds of lines with the last ones of each.
+fn page(scan: &Scan) -> Vec<String> {
+    let short = |file: &str| file.rsplit('/').next().unwrap_or_default().to_owned();
+    let told = |sample: &Sample| format!("  {}:{} {}", short(&sample.file), sample.line, sample.text);
+    let mut lines = Vec::new();
+    for found in scan.diagnoses() {
+        let sign = if found.bad { "BAD" } else { "note" };
+        lines.push(format!("{sign} {}: {}", found.code, found.message));
+        lines.extend(found.evidence.iter().take(SAMPLES).map(told));
+    }
+    let grave = |health: Health| match health {
+        Health::Bad => 0,
+        Health::Warn => 1,
+        Health::Change => 2,
+        Health::Good => 3,
+        Health::Normal => 4,
+    };
+    let mut kinds: Vec<_> = scan.counts.iter().filter(|(_, kind)| kind.health != Health::Normal).collect();
+    kinds.sort_by_key(|(_, kind)| grave(kind.health));
+    for (name, kind) in kinds {
+        lines.push(format!("{} {name}: {}", kind.count, kind.meaning));
+        let from = kind.samples.len().saturating_sub(SAMPLES);
+        lines.extend(kind.samples.iter().skip(from).map(told));
+    }
+    if lines.is_empty() {
+        lines.push(format!("{} lines, none of them remarkable", scan.lines));
+    }
     lines.iter().map(|line| clean::line(line.as_bytes())).collect()
 }
 
@@ -227,5 +261,6 @@ fn outputs(count: u64, scan: &Scan, from_ms: i64) -> Value {
         "leadership": scan.leadership(from_ms),
         "recent_elections": recent,
         "diagnoses": scan.diagnoses(),
+        "page": page(scan),
     })
 }

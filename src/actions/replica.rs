@@ -4,10 +4,11 @@
 //! unknown. Digests of its values are kept as evidence, for the verdict to compare.
 
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use super::scene::{Scene, seen};
 use crate::{
-    hosts::{Host, HostError},
+    hosts::{Host, HostError, hex},
     replog::{
         Severity, Status, Summary, inspect,
         verdict::{self, Values},
@@ -32,6 +33,8 @@ pub(super) async fn look(scene: &Scene<'_>, replica: &Replica) -> Report {
 
 async fn look_or(scene: &Scene<'_>, replica: &Replica) -> Result<Report, String> {
     let path = replica.path.as_str();
+    // Before the files are read: what changes meanwhile is not what was judged.
+    let around = around(&*scene.host, path).await;
     let source = scene.host.log_source(path);
     let read = tokio::task::spawn_blocking(move || {
         let inspection = inspect(&*source);
@@ -44,10 +47,9 @@ async fn look_or(scene: &Scene<'_>, replica: &Replica) -> Result<Report, String>
         Ok(holder) => Ok(holder),
         Err(error) => Err(error.to_string()),
     };
-    let owners = owners(&*scene.host, path).await;
     let mut worst = Finding::Holds;
     let mut lines = Vec::new();
-    for (finding, line) in checks(replica, &summary, &holder, &owners) {
+    for (finding, line) in checks(replica, &summary, &holder, &around) {
         worst = match (worst, finding) {
             (Finding::Fails, _) | (_, Finding::Fails) => Finding::Fails,
             (Finding::Unknown, _) | (_, Finding::Unknown) => Finding::Unknown,
@@ -62,9 +64,11 @@ async fn look_or(scene: &Scene<'_>, replica: &Replica) -> Result<Report, String>
     }
     let mut details: Vec<String> = summary.findings.iter().map(detail).collect();
     let mut outputs = outputs(&summary, &judgement, holder.ok().flatten());
+    let state = around.map(|around| around.state).ok();
     if let Some(members) = outputs.as_object_mut() {
         let page = if details.is_empty() { vec!["no findings".to_owned()] } else { details.clone() };
         members.insert("page".to_owned(), json!(page));
+        members.insert("state".to_owned(), json!(state));
     }
     // A gate asks again and again for something certain; what is compared is kept when the replica itself is looked at.
     if let (true, Some(bytes), Some(members)) = (asks_nothing(replica), values, outputs.as_object_mut()) {
@@ -73,24 +77,20 @@ async fn look_or(scene: &Scene<'_>, replica: &Replica) -> Result<Report, String>
     Ok(Report::new(worst, words).with_details(details).with_outputs(outputs))
 }
 
-/// A finding with its place.
+/// A finding with its place and its positions.
 fn detail(found: &crate::replog::Finding) -> String {
     let severity = match found.severity {
         Severity::Damage => "damage",
         Severity::Warning => "warning",
         Severity::Info => "info",
     };
-    let place = match (&found.file, found.offset) {
-        (Some(file), Some(offset)) => format!(" {file} at {offset}"),
-        (Some(file), None) => format!(" {file}"),
-        (None, _) => String::new(),
-    };
-    crate::hosts::clean::line(format!("{severity} {}{place}: {}", found.code, found.message).as_bytes())
+    crate::hosts::clean::line(format!("{severity} {}", found.in_words()).as_bytes())
 }
 
 fn asks_nothing(replica: &Replica) -> bool {
-    let Replica { path: _, status, blank, unlocked, sound, snapshot, owner } = replica;
-    status.is_none() && snapshot.is_none() && owner.is_none() && !(*blank || *unlocked || *sound)
+    let Replica { path: _, status, blank, unlocked, sound, snapshot, owner, unchanged } = replica;
+    let texts = snapshot.is_none() && owner.is_none() && unchanged.is_none();
+    status.is_none() && texts && !(*blank || *unlocked || *sound)
 }
 
 /// What was asked for and is not so, or cannot be said.
@@ -98,7 +98,7 @@ fn checks(
     replica: &Replica,
     summary: &Summary,
     holder: &Result<Option<i32>, String>,
-    owners: &Result<Vec<String>, String>,
+    around: &Result<Around, String>,
 ) -> Vec<(Finding, String)> {
     let view = &summary.mesos_view;
     let mut found = Vec::new();
@@ -135,9 +135,20 @@ fn checks(
         found.extend(snapshot(wanted, summary));
     }
     if let Some(wanted) = &replica.owner {
-        match owners {
-            Ok(owners) if owners.iter().all(|owner| owner == wanted.as_str()) => {}
-            Ok(owners) => found.push((Finding::Fails, format!("it belongs to {}, not {wanted}", owners.join(" and ")))),
+        match around {
+            Ok(Around { owners, .. }) if owners.iter().all(|owner| owner == wanted.as_str()) => {}
+            Ok(Around { owners, .. }) => {
+                found.push((Finding::Fails, format!("it belongs to {}, not {wanted}", owners.join(" and "))));
+            }
+            Err(why) => found.push((Finding::Unknown, why.clone())),
+        }
+    }
+    if let Some(judged) = &replica.unchanged {
+        match around {
+            Ok(Around { state, .. }) if state == judged.as_str() => {}
+            Ok(_) => {
+                found.push((Finding::Fails, "its files are not those that were judged: judge them again".to_owned()));
+            }
             Err(why) => found.push((Finding::Unknown, why.clone())),
         }
     }
@@ -154,14 +165,33 @@ fn snapshot(wanted: &Text, summary: &Summary) -> Option<(Finding, String)> {
     }
 }
 
-async fn owners(host: &dyn Host, path: &str) -> Result<Vec<String>, String> {
+/// What a list of the directory says.
+struct Around {
+    /// Who owns what is there.
+    owners: Vec<String>,
+    /// Stands for names, lengths and times of the log's files.
+    state: String,
+}
+
+/// Files that say nothing of the log: every look of another program may write them.
+const BESIDE_THE_LOG: [&str; 3] = ["LOG", "LOG.old", "LOCK"];
+
+async fn around(host: &dyn Host, path: &str) -> Result<Around, String> {
     let said = |error: HostError| error.to_string();
-    let Some(own) = host.stat(path).await.map_err(said)? else { return Ok(Vec::new()) };
-    let mut owners = vec![own.owner];
-    owners.extend(host.list(path, NAMES_MAX).await.map_err(said)?.into_iter().map(|entry| entry.stat.owner));
+    let (mut owners, mut digest) = (Vec::new(), Sha256::new());
+    if let Some(own) = host.stat(path).await.map_err(said)? {
+        owners.push(own.owner);
+        for entry in host.list(path, NAMES_MAX).await.map_err(said)? {
+            if !BESIDE_THE_LOG.contains(&entry.name.as_str()) {
+                let line = format!("{}\0{}\0{}\0", entry.name, entry.stat.len, entry.stat.modified_ms);
+                digest.update(line.as_bytes());
+            }
+            owners.push(entry.stat.owner);
+        }
+    }
     owners.sort();
     owners.dedup();
-    Ok(owners)
+    Ok(Around { owners, state: hex(&digest.finalize()) })
 }
 
 fn outputs(summary: &Summary, judgement: &str, holder: Option<i32>) -> Value {

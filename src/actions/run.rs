@@ -6,7 +6,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{
     Secrets, Sink, Tag, World, backups, command, ensemble, files, firewall, flags, http, impact, initialize, leader,
-    log_lines, master, pause, port, process, replica,
+    log_group, log_lines, master, pause, port, process, replica,
     scene::{Acted, Scene, Undone, span},
     scheduler, service, sweep, verdict,
 };
@@ -214,6 +214,7 @@ async fn look_at(scene: &Scene<'_>, kind: &Kind) -> Report {
         Kind::Verdict(asked) => verdict::judge(scene, asked).await,
         Kind::Elections(asked) => verdict::elections(scene, asked),
         Kind::Quorum(asked) => verdict::quorum(scene, asked).await,
+        Kind::LogGroup(group) => log_group::look(scene, group).await,
         Kind::InitializeLog(_) => Report::unknown("an action is not a look"),
         Kind::Impact(impacted) => impact::look(scene, impacted).await,
         Kind::Outcome(outcome) => impact::look_at_outcome(scene, outcome).await,

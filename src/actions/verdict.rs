@@ -3,17 +3,18 @@
 //! Hosts of the same group that nobody could look at are counted as unknown. What it deliberately does not do: look
 //! again; each of these rests on what earlier steps saw, and says so.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Value, json};
 
-use super::scene::{Scene, seen};
+use super::{
+    log_group,
+    scene::{Scene, seen},
+};
 use crate::{
     hosts::clean,
-    logscan::{Election, End},
+    logscan::{Election, End, HostSays, leadership, messages},
     replog::{
         Status, Summary,
-        verdict::{self, Answer, Answers, Beside, Decision, Evidence, Leadership, Messages, Values, one_line},
+        verdict::{self, Answer, Answers, Beside, Decision, Evidence, Leadership, Values, one_line},
     },
     runbook::{
         kind::{Elections, Quorum, Verdict},
@@ -23,8 +24,8 @@ use crate::{
     session::{Known, Report},
 };
 
-/// Elections of all hosts within the window that count as flapping.
-const FLAPPING: u64 = 3;
+/// What stands in place of an address where there is no ensemble.
+const NO_ENSEMBLE: &str = "none";
 /// Leaderships that are told.
 const STORY: usize = 40;
 
@@ -40,6 +41,8 @@ async fn judge_or(scene: &Scene<'_>, verdict: &Verdict) -> Result<Report, String
         .parse()
         .map_err(|_| format!("the quorum {:?} is not a number", verdict.quorum.as_str()))?;
     let (replicas, mut notes) = replicas(scene, &verdict.replicas).await?;
+    let said = verdict.logs.as_ref().map(|logs| said(scene.known, logs)).unwrap_or_default();
+    let (leadership, leading) = leadership(&said);
     let evidence = Evidence {
         replicas,
         quorum,
@@ -48,10 +51,17 @@ async fn judge_or(scene: &Scene<'_>, verdict: &Verdict) -> Result<Report, String
             unusual_messages: answer(&verdict.messages)?,
             log_corrupt: answer(&verdict.damaged)?,
         },
-        leadership: verdict.logs.as_ref().map(|logs| leadership(scene.known, logs)).unwrap_or_default(),
-        messages: verdict.logs.as_ref().map(|logs| messages(scene.known, logs)).unwrap_or_default(),
+        leadership,
+        leading,
+        messages: messages(&said),
         ..Evidence::default()
     };
+    if let Some(live) = evidence.replicas.iter().find(|replica| verdict.stopped && replica.live) {
+        let host = clean::line(live.host.as_bytes());
+        return Ok(Report::fails(format!(
+            "the replica on {host} was open in a process while it was read: stop that, and look at it again"
+        )));
+    }
     let mut judged = verdict::judge(&evidence);
     judged.missing.append(&mut notes);
     let word = judged.decision.word();
@@ -133,58 +143,17 @@ async fn replicas(scene: &Scene<'_>, register: &str) -> Result<(Vec<verdict::Rep
     Ok((found, notes))
 }
 
-/// Leadership by the logs of all hosts.
-fn leadership(known: &Known, register: &str) -> Leadership {
-    let Some(known) = known.get(&Register::from(register)) else { return Leadership::Unknown };
-    let each: Vec<Leadership> =
-        known.values().filter_map(|outputs| serde_json::from_value(outputs.get("leadership")?.clone()).ok()).collect();
-    let elections: u64 = known.values().filter_map(|outputs| outputs.get("recent_elections")?.as_u64()).sum();
-    let stable = each.iter().filter(|one| **one == Leadership::Stable).count();
-    if each.contains(&Leadership::NotRegistering) {
-        Leadership::NotRegistering
-    } else if each.contains(&Leadership::Flapping) || elections >= FLAPPING {
-        Leadership::Flapping
-    } else if stable == 1 {
-        Leadership::Stable
-    } else {
-        Leadership::Unknown
-    }
-}
-
-/// Kinds of lines that a replica writes only where others do not vote or do not answer.
-const UNUSUAL: [&str; 9] = [
-    "recover-request",
-    "recover-response",
-    "recover-unfinished",
-    "recover-failed",
-    "catchup-stuck",
-    "not-initialized",
-    "promise-ignored",
-    "write-ignored",
-    "quorum-ignored",
-];
-
-/// Unusual replica messages by the logs of all hosts.
-fn messages(known: &Known, register: &str) -> Messages {
-    let Some(known) = known.get(&Register::from(register)) else { return Messages::default() };
-    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
-    let mut lines = 0;
-    for outputs in known.values() {
-        lines += outputs.get("lines").and_then(Value::as_u64).unwrap_or(0);
-        for kind in UNUSUAL {
-            let count = outputs.get("counts").and_then(|counts| counts.get(kind)).and_then(Value::as_u64).unwrap_or(0);
-            *counts.entry(kind).or_default() += count;
-        }
-    }
-    counts.retain(|_, count| *count > 0);
-    if !counts.is_empty() {
-        let words: Vec<String> = counts.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
-        return Messages { unusual: Answer::Yes, says: words.join(", ") };
-    }
-    if lines == 0 {
-        return Messages::default();
-    }
-    Messages { unusual: Answer::No, says: format!("none among {lines} lines") }
+/// What the log of each host said.
+fn said(known: &Known, register: &str) -> Vec<HostSays> {
+    let Some(known) = known.get(&Register::from(register)) else { return Vec::new() };
+    let number = |outputs: &Value, name: &str| outputs.get(name).and_then(Value::as_u64).unwrap_or(0);
+    let each = known.values().map(|outputs| HostSays {
+        leadership: outputs.get("leadership").and_then(|found| serde_json::from_value(found.clone()).ok()),
+        recent: number(outputs, "recent_elections"),
+        lines: number(outputs, "lines"),
+        counts: outputs.get("counts").and_then(|found| serde_json::from_value(found.clone()).ok()).unwrap_or_default(),
+    });
+    each.collect()
 }
 
 pub(super) fn elections(scene: &Scene<'_>, elections: &Elections) -> Report {
@@ -197,8 +166,9 @@ pub(super) fn elections(scene: &Scene<'_>, elections: &Elections) -> Report {
         all.extend(read.and_then(Result::ok).into_iter().flatten().map(|election| (host, election)));
     }
     all.sort_by_key(|(_, election)| election.started_ms);
-    let leadership = leadership(scene.known, &elections.logs);
-    let recent: u64 = known.values().filter_map(|outputs| outputs.get("recent_elections")?.as_u64()).sum();
+    let said = said(scene.known, &elections.logs);
+    let (leadership, _) = leadership(&said);
+    let recent: u64 = said.iter().map(|host| host.recent).sum();
     let from = all.len().saturating_sub(STORY);
     let story: Vec<String> =
         all.iter().skip(from).map(|(host, election)| clean::line(told(host, election).as_bytes())).collect();
@@ -285,12 +255,24 @@ async fn quorum_or(scene: &Scene<'_>, asked: &Quorum) -> Result<Report, String> 
         size => format!("; a quorum of {quorum} goes with {size} replicas"),
     };
     let words = format!("{voting} of {} vote, {unknown} unknown, {quorum} are needed{size}", replicas.len());
+    let belong = (2 * quorum).saturating_sub(1);
+    let (group, members) = match (&asked.connect, &asked.log_group) {
+        (Some(connect), Some(path)) if connect.as_str().trim() != NO_ENSEMBLE => {
+            log_group::beside(scene, connect.as_str(), path.as_str(), belong).await
+        }
+        _ => (String::new(), json!({ "group": "not_asked", "registered": Value::Null })),
+    };
     let mut details = vec![restart.to_owned()];
+    details.extend((!group.is_empty()).then(|| group.clone()));
     details.extend(rows.iter().cloned());
-    let outputs = json!({
+    let mut outputs = json!({
         "voting": voting, "unknown": unknown, "replicas": replicas.len(), "quorum": quorum,
         "has_quorum": has, "restart": restart, "rows": rows,
         "page": details,
     });
+    if let (Value::Object(outputs), Value::Object(members)) = (&mut outputs, members) {
+        outputs.extend(members);
+    }
+    let words = if group.is_empty() { words } else { format!("{words}; {group}") };
     Ok(Report::holds(words).with_details(details).with_outputs(outputs))
 }

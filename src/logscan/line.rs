@@ -4,6 +4,8 @@
 //! (`Immdd hh:mm:ss.mmm [thread, logger] `), Aurora's older form without brackets, and in front of these journald,
 //! syslog and ISO timestamps with a host and a unit.
 
+use std::borrow::Cow;
+
 use jiff::tz::{Offset, TimeZone};
 
 /// What the caller knows of time: most lines have no year and no zone.
@@ -250,6 +252,18 @@ impl Minute {
             self.text = *text;
         }
         Some(self.start_ms? + second * 1000 + thousandths)
+    }
+}
+
+/// What `journalctl` is asked for, before the unit. Without its hints a user who may not see everything would take nothing
+/// for silence, so it is not asked to be quiet.
+pub const JOURNAL_ARGS: [&str; 3] = ["--no-pager", "--output=json", "--unit"];
+
+/// When a line was written, where it says so, and the line as its program wrote it: the journal wraps it.
+pub fn timed<'a>(text: &'a str, clock: &Clock) -> (Option<i64>, Cow<'a, str>) {
+    match journal_object(text).filter(|_| text.starts_with('{')) {
+        Some((time_ms, _, message)) => (time_ms, Cow::Owned(message)),
+        None => (parse(text, clock).time_ms, Cow::Borrowed(text)),
     }
 }
 

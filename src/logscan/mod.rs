@@ -4,18 +4,24 @@
 //! are stripped, messages are matched against one table (`assets/log-patterns.tsv`, which a
 //! reader may extend), times without a year are completed from the
 //! caller's clock. It survives any text: unknown lines are counted and skipped, every list is bounded. What is
-//! deliberately absent: files, following, decompression, the clock.
+//! deliberately absent: files, following, the clock.
 
 mod across;
+mod evidence;
 mod java_date;
 mod line;
 mod patterns;
+mod rotation;
 mod said;
 mod scan;
+mod unpack;
 
 pub use across::across;
+pub use evidence::{HostSays, WINDOW_MS, leadership, messages};
 pub use java_date::{JavaDate, SNAPSHOT_APPLIED};
-pub use line::{Clock, Line, parse};
+pub use line::{Clock, JOURNAL_ARGS, Line, parse, timed};
 pub use patterns::{Health, Pattern, RowError, Table};
+pub use rotation::{Age, rotated};
 pub use said::{Diagnosis, Election, End, KindCount, LastPositions, Sample, Scan};
 pub use scan::{Known, Scanner};
+pub use unpack::Unpack;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::{
     kind::{
-        Aurora, Command, Files, Firewall, Flags, Http, Kind, Leader, LogLines, Method, Port, Presence, Process,
+        Aurora, Command, Files, Firewall, Flags, Http, Kind, Leader, LogLines, Method, Port, Presence, Process, Quorum,
         Replica, ReplicaStatus, Serverset, Service, UndoWhat, Vars, Zookeeper,
     },
     model::HostName,
@@ -69,7 +69,11 @@ pub fn describe(kind: &Kind) -> String {
             format!("when unknown tasks are swept, from {}/vars and {}/state", sweep.url, sweep.master)
         }
         Kind::Elections(elections) => format!("tell who led when, from `{}`", elections.logs),
-        Kind::Quorum(quorum) => format!("count votes over `{}`, quorum {}", quorum.replicas, quorum.quorum),
+        Kind::Quorum(quorum) => describe_quorum(quorum),
+        Kind::LogGroup(group) => {
+            let most = group.at_most.as_ref().map(|most| format!(", at most {most}")).unwrap_or_default();
+            format!("see which replicas are registered under {} in ZooKeeper at {}{most}", group.path, group.connect)
+        }
         Kind::InitializeLog(kind) if kind.with.as_str() == "none" => {
             format!("write an initialized log to {} as {}", kind.path, kind.user)
         }
@@ -308,6 +312,14 @@ fn describe_process(process: &Process) -> String {
     }
 }
 
+fn describe_quorum(quorum: &Quorum) -> String {
+    let group = match (&quorum.connect, &quorum.log_group) {
+        (Some(connect), Some(path)) => format!(", and who is registered under {path} in ZooKeeper at {connect}"),
+        _ => String::new(),
+    };
+    format!("count votes over `{}`, quorum {}{group}", quorum.replicas, quorum.quorum)
+}
+
 fn describe_log_lines(lines: &LogLines) -> String {
     if let Some(snapshot) = &lines.snapshot {
         return format!("the newest snapshot that {} says was applied is that of {snapshot} ms", lines.file);
@@ -396,6 +408,7 @@ fn describe_replica(replica: &Replica) -> String {
         replica.sound.then(|| "no damage".to_owned()),
         replica.snapshot.as_ref().map(|at| format!("newest snapshot of {at} ms")),
         replica.owner.as_ref().map(|owner| format!("owned by {owner}")),
+        replica.unchanged.as_ref().map(|_| "unchanged since it was judged".to_owned()),
     ];
     let wanted: Vec<String> = wanted.into_iter().flatten().collect();
     let wanted = if wanted.is_empty() { String::new() } else { format!(": {}", wanted.join(", ")) };

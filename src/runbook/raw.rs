@@ -14,8 +14,8 @@ use super::{
     Mode,
     kind::{
         Aurora, Backup, Backups, Command, Elections, Files, Firewall, Flags, Http, Impact, InitializeLog, Kind, Leader,
-        LogLines, Master, Outcome, Port, Process, Quorum, Replica, Serverset, Service, Sweep, UndoWhat, Vars, Verdict,
-        Wait, Zookeeper,
+        LogGroup, LogLines, Master, Outcome, Port, Process, Quorum, Replica, Serverset, Service, Sweep, UndoWhat, Vars,
+        Verdict, Wait, Zookeeper,
     },
     locate::{Content, Node},
     model::{Danger, Order},
@@ -366,7 +366,7 @@ pub enum RawValues {
 
 /// Every kind, by its key.
 const KINDS: &str = "command service firewall flags files http zookeeper wait process port log_lines undo aurora vars \
-    serverset leader replica backups backup master verdict elections quorum initialize_log impact \
+    serverset leader replica backups backup master verdict elections quorum log_group initialize_log impact \
     outcome sweep";
 
 fn one_kind(schema: &mut Schema) {
@@ -439,6 +439,8 @@ macro_rules! entry {
             elections: Option<Elections>,
             /// Quorum arithmetic over every replica.
             quorum: Option<Quorum>,
+            /// Who is registered in ZooKeeper as a replica of the log.
+            log_group: Option<LogGroup>,
             /// Initialize one replica of the log.
             initialize_log: Option<InitializeLog>,
             /// What restoring a backup would do to what runs.
@@ -476,6 +478,7 @@ macro_rules! entry {
                     .or_else(|| self.verdict.take().map(Kind::Verdict))
                     .or_else(|| self.elections.take().map(Kind::Elections))
                     .or_else(|| self.quorum.take().map(Kind::Quorum))
+                    .or_else(|| self.log_group.take().map(Kind::LogGroup))
                     .or_else(|| self.initialize_log.take().map(Kind::InitializeLog))
                     .or_else(|| self.impact.take().map(Kind::Impact))
                     .or_else(|| self.outcome.take().map(Kind::Outcome))

@@ -386,6 +386,23 @@ async fn replicas_are_read_and_weighed() {
     let own: Vec<(HostName, Value)> =
         ["s1", "s2"].iter().map(|host| (HostName::from(*host), seen.outputs.clone())).collect();
     let known = Known::from([(Register::from("replicas"), own.into_iter().collect())]);
+    // What was judged must be what is acted on, and must have stood still.
+    let state = seen.outputs["state"].clone();
+    assert_eq!(see(&world, replica(json!({ "unchanged": state })), &Known::new()).await.finding, Finding::Holds);
+    fs::write(path.join("LOG"), "looked at by another program").unwrap();
+    assert_eq!(see(&world, replica(json!({ "unchanged": state })), &Known::new()).await.finding, Finding::Holds);
+    fs::write(path.join("000099.log"), "").unwrap();
+    let changed = see(&world, replica(json!({ "unchanged": state })), &Known::new()).await;
+    assert!(changed.finding == Finding::Fails && changed.seen.contains("judge them again"), "{changed:?}");
+    fs::remove_file(path.join("000099.log")).unwrap();
+    let at_rest = json!({ "verdict": { "replicas": "replicas", "quorum": "2", "flapping": "unsure", "messages": "unsure", "damaged": "unsure", "stopped": true } });
+    for (holder, wanted) in [(Value::Null, Finding::Holds), (json!(4711), Finding::Fails)] {
+        let mut outputs = seen.outputs.clone();
+        outputs["lock_holder"] = holder;
+        let known = Known::from([(Register::from("replicas"), [(HostName::from("s1"), outputs)].into())]);
+        let judged = see(&world, at_rest.clone(), &known).await;
+        assert_eq!(judged.finding, wanted, "{judged:?}");
+    }
     let verdict = json!({ "verdict": { "replicas": "replicas", "quorum": "2", "flapping": "unsure", "messages": "unsure", "damaged": "yes" } });
     let judged = see(&world, verdict, &known).await;
     assert_eq!(judged.finding, Finding::Holds, "{judged:?}");
@@ -399,12 +416,25 @@ async fn logs_are_counted_with_their_rotated_neighbours() {
     let log = dir.path().join("scheduler.log");
     let elected = "I1122 16:03:37.694 [main, SchedulerLifecycle] Elected as leading scheduler!\n";
     fs::write(dir.path().join("scheduler.log.1"), elected).unwrap();
-    fs::write(dir.path().join("scheduler.log.2.gz"), "").unwrap();
+    let packed = |text: &str| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        std::io::Write::write_all(&mut encoder, text.as_bytes()).unwrap();
+        encoder.finish().unwrap()
+    };
+    fs::write(dir.path().join("scheduler.log.2.gz"), packed(elected)).unwrap();
+    // Of another log, and of none.
+    fs::write(dir.path().join("other.log"), elected).unwrap();
+    fs::create_dir(dir.path().join("scheduler.log.7")).unwrap();
     fs::write(&log, format!("nothing\n{elected}half a line, Elected as leading")).unwrap();
     let seen = see(&world, json!({ "log_lines": { "file": log } }), &Known::new()).await;
     assert_eq!(seen.finding, Finding::Holds, "{seen:?}");
-    assert_eq!(seen.outputs["counts"]["elected"], 2, "{seen:?}");
-    assert!(seen.seen.contains("1 compressed"), "{}", seen.seen);
+    assert_eq!(seen.outputs["counts"]["elected"], 3, "{seen:?}");
+    // A directory is all that is in it; what is damaged or no log is read up to there, and said.
+    fs::write(dir.path().join("scheduler.log.3.gz"), &packed(&elected.repeat(1000))[..40]).unwrap();
+    let seen = see(&world, json!({ "log_lines": { "file": dir.path() } }), &Known::new()).await;
+    assert_eq!(seen.outputs["counts"]["elected"], 4, "{seen:?}");
+    assert!(seen.seen.contains("scheduler.log.3.gz: damaged"), "{}", seen.seen);
+    fs::remove_file(dir.path().join("scheduler.log.3.gz")).unwrap();
     let lines = |rest: Value| {
         let mut members = json!({ "file": log, "contains": "Elected as leading" });
         members.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
@@ -412,9 +442,9 @@ async fn logs_are_counted_with_their_rotated_neighbours() {
     };
     let cases = [
         (json!({}), Finding::Holds),
-        (json!({ "at_least": 3 }), Finding::Holds),
-        (json!({ "at_least": 4 }), Finding::Fails),
-        (json!({ "at_most": 2 }), Finding::Fails),
+        (json!({ "at_least": 4 }), Finding::Holds),
+        (json!({ "at_least": 5 }), Finding::Fails),
+        (json!({ "at_most": 3 }), Finding::Fails),
         (json!({ "since": "2000-01-01T00:00:00Z", "at_least": 2 }), Finding::Holds),
         (json!({ "since": "2999-01-01T00:00:00Z", "at_most": 0 }), Finding::Holds),
         (json!({ "since": "yesterday" }), Finding::Unknown),
@@ -422,8 +452,89 @@ async fn logs_are_counted_with_their_rotated_neighbours() {
     for (rest, wanted) in cases {
         assert_eq!(see(&world, lines(rest.clone()), &Known::new()).await.finding, wanted, "{rest}");
     }
-    let nowhere = json!({ "log_lines": { "file": "/no/such/log" } });
-    assert_eq!(see(&world, nowhere, &Known::new()).await.finding, Finding::Unknown);
+    let pipe = dir.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let (pipe, missing) = (pipe.display().to_string(), dir.path().join("missing").display().to_string());
+    for nowhere in ["/no/such/log", "relative", &pipe, &missing] {
+        let nowhere = json!({ "log_lines": { "file": nowhere } });
+        assert_eq!(see(&world, nowhere.clone(), &Known::new()).await.finding, Finding::Unknown, "{nowhere}");
+    }
+}
+
+#[tokio::test]
+async fn times_without_a_zone_are_of_the_hosts_own() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let log = dir.path().join("scheduler.log");
+    fs::write(&log, "I1122 16:03:37.694 [main, SchedulerLifecycle] Elected as leading scheduler!\n").unwrap();
+    let mut started = Vec::new();
+    for zone in ["UTC", "+02:00", "+05:30"] {
+        let world = world(&json!([{ "name": "s1", "reach": "local", "vars": { "timezone": zone } }]));
+        let seen = see(&world, json!({ "log_lines": { "file": log } }), &Known::new()).await;
+        started.push(seen.outputs["elections"][0]["started_ms"].as_i64().unwrap());
+    }
+    assert_eq!((started[0] - started[1], started[0] - started[2]), (7_200_000, 19_800_000));
+    let world = world(&json!([{ "name": "s1", "reach": "local", "vars": { "timezone": "Middle/Earth" } }]));
+    let seen = see(&world, json!({ "log_lines": { "file": log } }), &Known::new()).await;
+    assert!(seen.finding == Finding::Unknown && seen.seen.contains("Middle/Earth"), "{seen:?}");
+}
+
+const ASKED: &str = "FIRSTLIGHT_TEST_LOG_LINES";
+
+/// Not a test by itself: the other process of the test below, which finds another `journalctl`.
+#[tokio::test]
+async fn asks_the_journal() {
+    if let Some(asked) = std::env::var_os(ASKED) {
+        let asked: Value = serde_json::from_str(asked.to_str().unwrap()).unwrap();
+        println!("{}", serde_json::to_string(&see(&alone(), asked, &Known::new()).await).unwrap());
+    }
+}
+
+#[test]
+fn a_unit_of_the_journal_is_a_log() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let entry = |at: u64, text: &str| {
+        json!({ "__REALTIME_TIMESTAMP": at.to_string(), "_HOSTNAME": "h7", "MESSAGE": text }).to_string()
+    };
+    let at = 1_795_361_734_175_000;
+    let entries = [
+        entry(at, "I1122 15:35:34.175 [main, SchedulerLifecycle] Elected as leading scheduler!"),
+        entry(at + 1_000_000, "I1122 15:35:35.175 [main, L] Applying snapshot taken on Sun Nov 22 16:04:53 UTC 2026"),
+    ];
+    let asked = |body: &str, asked: Value| -> Report {
+        let program = dir.path().join("journalctl");
+        fs::write(&program, format!("#!/bin/sh\n{body}\n")).unwrap();
+        fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let output = std::process::Command::new("/proc/self/exe")
+            .args(["--exact", "actions_aurora::asks_the_journal", "--nocapture"])
+            .env(ASKED, json!({ "log_lines": asked }).to_string())
+            .env("PATH", format!("{}:/usr/bin:/bin", dir.path().display()))
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let json = text.find('{').map(|from| &text[from..]).unwrap_or_else(|| panic!("{output:?}"));
+        serde_json::Deserializer::from_str(json).into_iter().next().unwrap().unwrap()
+    };
+    let told = dir.path().join("told");
+    let print = format!("echo \"$@\" > {}\ncat <<'X'\n{}\nX", told.display(), entries.join("\n"));
+    let file = json!({ "file": "journal:aurora-scheduler" });
+    let seen = asked(&print, file.clone());
+    assert_eq!((seen.finding, &seen.outputs["counts"]["elected"]), (Finding::Holds, &json!(1)), "{seen:?}");
+    assert_eq!(seen.outputs["elections"][0]["started_ms"], json!(at / 1000));
+    let arguments = fs::read_to_string(&told).unwrap();
+    assert!(arguments.contains("--unit aurora-scheduler") && arguments.contains("--lines="), "{arguments}");
+    let contains =
+        json!({ "file": "journal:a", "contains": "Elected as", "at_least": 1, "since": "2026-11-22T15:00:00Z" });
+    assert_eq!(asked(&print, contains).finding, Finding::Holds);
+    assert!(fs::read_to_string(&told).unwrap().contains("--since=@"), "the journal is not read whole");
+    let snapshot = json!({ "file": "journal:a", "snapshot": "1795363493636" });
+    let seen = asked(&print, snapshot);
+    assert_eq!(seen.finding, Finding::Holds, "{seen:?}");
+    // Who may not see all of it must not take that for silence.
+    let seen = asked("echo 'Hint: You are currently not seeing messages from other users' >&2", file.clone());
+    assert!(seen.finding == Finding::Holds && seen.seen.contains("not seeing messages"), "{seen:?}");
+    assert_eq!(asked("echo '-- No entries --'", file.clone()).outputs["lines"], json!(0));
+    let seen = asked("echo no journal here >&2; exit 1", file);
+    assert!(seen.finding == Finding::Unknown && seen.seen.contains("no journal here"), "{seen:?}");
 }
 
 #[tokio::test]
@@ -525,4 +636,37 @@ async fn a_real_ensemble_tells_who_is_advertised_and_elected() {
     let node = |exists: bool| json!({ "zookeeper": { "connect": ensemble.connect, "path": ballot, "exists": exists } });
     assert_eq!(see(&world, node(true), &Known::new()).await.finding, Finding::Holds);
     assert_eq!(see(&world, node(false), &Known::new()).await.finding, Finding::Fails);
+    the_group_of_replicas_is_counted(&ensemble, &client).await;
+}
+
+/// Nobody, a part, all, and a stranger below the path of the replicas' group.
+async fn the_group_of_replicas_is_counted(ensemble: &Ensemble, client: &zookeeper_client::Client) {
+    let world = alone();
+    let group = |most: &str| json!({ "log_group": { "connect": ensemble.connect, "path": "/aurora/replicated-log", "at_most": most } });
+    let known = Known::from([(Register::from("replicas"), [(HostName::from("s1"), json!({}))].into())]);
+    let quorum = |connect: &str| json!({ "quorum": { "replicas": "replicas", "quorum": "2", "connect": connect, "log_group": "/aurora/replicated-log" } });
+    let lasting = zookeeper_client::CreateMode::Persistent.with_acls(zookeeper_client::Acls::anyone_all());
+    assert_eq!(see(&world, group("0"), &Known::new()).await.finding, Finding::Holds, "there is no such path yet");
+    client.mkdir("/aurora/replicated-log", &lasting).await.unwrap();
+    // The second one was killed and started again: its old session lives on beside the new one.
+    for (n, (port, word)) in
+        [(1, "part"), (2, "part"), (2, "part"), (3, "whole"), (9, "strangers")].into_iter().enumerate()
+    {
+        let path = format!("/aurora/replicated-log/{n:010}");
+        client.create(&path, format!("log-replica(1)@10.0.0.{port}:8083").as_bytes(), &lasting).await.unwrap();
+        let seen = see(&world, quorum(&ensemble.connect), &known).await;
+        assert_eq!((seen.finding, &seen.outputs["group"]), (Finding::Holds, &json!(word)), "{seen:?}");
+    }
+    let seen = see(&world, quorum(&ensemble.connect), &known).await;
+    assert!(seen.seen.contains("DANGER: 4 replicas") && seen.seen.contains("10.0.0.9:8083"), "{seen:?}");
+    assert!(seen.details.iter().any(|line| line.starts_with("DANGER")), "{seen:?}");
+    let seen = see(&world, group("0"), &Known::new()).await;
+    assert!(seen.finding == Finding::Fails && seen.seen.contains("10.0.0.1:8083"), "{seen:?}");
+    assert_eq!(see(&world, group("4"), &Known::new()).await.finding, Finding::Holds);
+    // No ensemble: unknown, not bad.
+    let seen = see(&world, quorum("127.0.0.1:1"), &known).await;
+    assert_eq!((seen.finding, &seen.outputs["group"]), (Finding::Holds, &json!("unknown")), "{seen:?}");
+    assert_eq!(see(&world, quorum("none"), &known).await.outputs["group"], json!("not_asked"));
+    let nowhere = json!({ "log_group": { "connect": "127.0.0.1:1", "path": "/x", "at_most": "0" } });
+    assert_eq!(see(&world, nowhere, &Known::new()).await.finding, Finding::Unknown);
 }

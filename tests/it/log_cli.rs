@@ -152,6 +152,33 @@ fn answers_against_the_evidence_are_said() {
 }
 
 #[test]
+fn leaders_that_do_not_register_are_not_the_logs_fault() {
+    let temp = tempfile::tempdir().unwrap();
+    let dirs = ["r1", "r2", "r3"].map(|r| lay(temp.path(), &format!("aurora-log/aurora-healthy/{r}")));
+    let file = temp.path().join("aurora.log");
+    fs::write(&file, crate::logscan::LOGS["aurora/12-s1-registration-timeout.log"].as_bytes()).unwrap();
+    let logs = format!("s1={}", file.display());
+    let mut args = vec!["inspect"];
+    args.extend(dirs.iter().map(String::as_str));
+    args.extend(["--logs", &logs, "--zone", "UTC"]);
+    let output = log(&args);
+    assert_eq!(code(&output), 21, "{}", stdout(&output));
+    assert!(stdout(&output).starts_with("not the log"), "{}", stdout(&output));
+    narrow(&output, "not the log");
+    args.push("--json");
+    let verdict = json_of(&log(&args))["verdict"].clone();
+    assert_eq!(verdict["decision"], "not_the_log");
+    assert_eq!((&verdict["answers"][0]["evidence"], &verdict["answers"][1]["evidence"]), (&"yes".into(), &"no".into()));
+    // Without the logs the same directories are healthy, and what was not looked at is said.
+    let output = log(&["inspect", &dirs[0], &dirs[1], &dirs[2], "--json"]);
+    let verdict = json_of(&output)["verdict"].clone();
+    assert_eq!((code(&output), &verdict["decision"]), (0, &"healthy".into()));
+    assert!(verdict["missing"][0].as_str().unwrap().contains("changes of leadership"), "{verdict}");
+    let output = log(&["inspect", &dirs[0], &dirs[1], "--logs", "/no/such/log"]);
+    assert!(code(&output) == 13 && stderr(&output).contains("/no/such/log"), "{}", stderr(&output));
+}
+
+#[test]
 fn a_value_that_one_replica_has_otherwise_is_found() {
     let below = tempfile::tempdir().unwrap();
     let same: Vec<String> =

@@ -43,7 +43,7 @@ fn exit_codes_and_pages_say_what_the_logs_say() {
         (&["mesos/run1-A-E.node1.log", "mesos/run1-A-E.node2.log", "mesos/run1-A-E.node3.log"], 0),
         (&["mesos/run1-G.node1.log", "mesos/run1-G.node2.log", "mesos/run1-G.node3.log"], 18),
         (&["mesos/run3-I.node1.log", "mesos/run3-I.node2.log", "mesos/run3-I.node3.log"], 19),
-        (&["aurora/12-s1-registration-timeout.log"], 17),
+        (&["aurora/12-s1-registration-timeout.log"], 21),
         (&["aurora/08-s2-quitquitquit.log"], 0),
         (&["aurora/06-s2-standby-bypass-commit.log"], 0),
     ];
@@ -78,7 +78,7 @@ fn a_rotated_set_is_one_story_in_its_order() {
     let (_, want) = json(&[&whole]);
     fs::remove_file(&whole).unwrap();
     let (code, got) = json(&[&dir.path().display().to_string()]);
-    assert_eq!(code, Some(17));
+    assert_eq!(code, Some(21));
     assert_eq!(got["hosts"]["s"]["matched"], want["hosts"]["whole"]["matched"]);
     assert_eq!(got["hosts"]["s"]["sources"].as_array().unwrap().len(), 4);
     let (got, want) = (&got["leaderships"][0], &want["leaderships"][0]);

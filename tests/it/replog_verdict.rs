@@ -77,9 +77,41 @@ fn answers_leadership_and_mode() {
     assert!(verdict.reasons.iter().any(|reason| reason.text.starts_with("answered:")), "{verdict:#?}");
     for leadership in [Leadership::Flapping, Leadership::NotRegistering] {
         well.leadership = leadership;
-        assert_eq!(judge(&well).decision, Decision::NotTheLog);
+        "4 elections".clone_into(&mut well.leading);
+        let verdict = judge(&well);
+        assert_eq!((verdict.decision.word(), verdict.copy_first.len()), ("not_the_log", 0));
+        assert!(verdict.decision.headline().contains("Mesos side"), "{verdict:#?}");
+        let reason = verdict.reasons.iter().find(|reason| reason.text.contains("4 elections")).unwrap();
+        assert_eq!(reason.evidence[0].code, "leadership");
+        // Evidence of leaders that come and go does not make a damaged log a good one.
+        let mut damaged = evidence([GOOD[0], NO_MANIFEST, NO_MANIFEST]);
+        damaged.leadership = leadership;
+        assert_eq!(judge(&damaged).decision, Decision::DoNotTouchSurvivor { host: "h1".to_owned() });
     }
     assert_eq!(judge(&Evidence::default()).decision, Decision::CannotTell);
+}
+
+#[test]
+fn who_cannot_tell_says_what_is_missing() {
+    let mut unknown = evidence([GOOD[0], "?", "?"]);
+    unknown.leadership = Leadership::Unknown;
+    let verdict = judge(&unknown);
+    assert_eq!(verdict.decision, Decision::CannotTell);
+    for wanted in ["h2: read its log directory", "h3: read its log directory", "changes of leadership"] {
+        assert!(verdict.missing.iter().any(|missing| missing.starts_with(wanted)), "{wanted}: {:?}", verdict.missing);
+    }
+    assert!(!verdict.missing.iter().any(|missing| missing.starts_with("h1")), "{:?}", verdict.missing);
+    let blind = judge(&evidence(["?", "?", "?"]));
+    assert!(blind.missing.iter().any(|missing| missing.contains("may destroy the only good copy")), "{blind:#?}");
+    let quorum = judge(&Evidence { quorum: 0, ..evidence([GOOD[0], "?", "?"]) });
+    assert!(quorum.missing.iter().any(|missing| missing.contains("-native_log_quorum_size")), "{quorum:#?}");
+    let group = judge(&Evidence { quorum: 3, ..evidence([GOOD[0], GOOD[1], "?"]) });
+    assert!(
+        group.missing.iter().any(|missing| missing.contains("3 replicas with quorum 3 instead of 5")),
+        "{group:#?}"
+    );
+    let nobody = judge(&Evidence { quorum: 2, ..Evidence::default() });
+    assert!(nobody.missing.contains(&"at least one replica".to_owned()), "{nobody:#?}");
 }
 
 /// Directories small enough to be read many times.

@@ -232,7 +232,7 @@ fn the_whole_recovery_on_a_terminal() {
     terminal.wait("2.2 Block traffic");
     terminal.press("n");
     terminal.confirm("the pager woke me");
-    terminal.walk(|text| text.contains("3.11 Initialize every replica\n") || text.contains("│ 3.11 Initialize"));
+    terminal.walk(|text| text.contains("3.14 Initialize every replica\n") || text.contains("│ 3.14 Initialize"));
     kill_9(&mut terminal);
 
     let mut terminal = Terminal::open(&home, 45, 140);
@@ -254,12 +254,12 @@ fn an_abandon_on_a_terminal_puts_everything_back() {
     let mut terminal = Terminal::open(&home, 24, 80);
     begin(&mut terminal);
     let flags = home.flags();
-    terminal.walk(|text| text.contains("│ 3.10 Move every"));
+    terminal.walk(|text| text.contains("│ 3.13 Move every"));
     assert_ne!(home.flags(), flags);
     let names: Vec<String> = flags.iter().map(|(name, _)| name.clone()).collect();
     let damaged: Vec<_> = names.iter().map(|name| (name.clone(), home.tables(name))).collect();
     assert!(damaged.iter().any(|(_, tables)| !tables.is_empty()));
-    terminal.walk(|text| text.contains("│ 3.11 Initialize"));
+    terminal.walk(|text| text.contains("│ 3.14 Initialize"));
     assert!(names.iter().all(|name| home.tables(name).is_empty()), "every log was moved aside");
     terminal.press("A");
     terminal.wait("Type “abandon”");

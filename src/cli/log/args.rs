@@ -36,6 +36,7 @@ pub fn after_help() -> String {
         (Exit::Reinitialize, Exit::Reinitialize.meaning()),
         (Exit::Survivor, "several replicas: one good copy is left; initialize nothing before it is copied"),
         (Exit::OneReplica, Exit::OneReplica.meaning()),
+        (Exit::NotTheLog, Exit::NotTheLog.meaning()),
     ];
     let lines = codes.map(|(exit, meaning)| format!("  {:>2}  {meaning}\n", exit.code()));
     format!("Exit codes:\n{}", lines.concat())

@@ -36,6 +36,13 @@ pub struct InspectArgs {
     /// The LevelDB that opens them, which loses different things without a word.
     #[arg(long, value_enum, default_value_t = Library::Bundled)]
     leveldb: Library,
+    /// Logs of the schedulers, as `log scan` takes them, for what the directories do not say: who leads, and what replicas
+    /// said. Several times for several hosts.
+    #[arg(long, value_name = "[HOST=]FILE")]
+    logs: Vec<String>,
+    /// The zone of times without one in those logs, as `Europe/Berlin` or `+02:00`; this machine's if left out.
+    #[arg(long, requires = "logs")]
+    zone: Option<String>,
     /// Your answer to: does the leadership keep changing?
     #[arg(long, value_enum, default_value_t = Said::Unsure)]
     failing_over: Said,
@@ -100,7 +107,9 @@ impl From<Said> for Answer {
 /// Prints what is known of each directory and, of several, what to do.
 pub(super) fn inspect(args: &InspectArgs) -> anyhow::Result<Exit> {
     let dirs: Vec<String> = args.dirs.iter().map(|dir| plain(dir)).collect();
+    let logs = super::scan::said(&args.logs, args.zone.as_deref())?;
     let found: Report = report(&Asked {
+        logs: &logs,
         dirs: &dirs,
         quorum: args.quorum,
         user: args.user.as_deref(),

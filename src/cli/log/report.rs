@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::{
     exit::Exit,
     forensics::{Disk, surround},
+    logscan::{HostSays, leadership, messages},
     replog::{
         Compared, Comparison, Group, Inspection, Lock, Profile, Severity, Status, Summary, Surroundings, compare,
         inspect_as,
@@ -86,6 +87,7 @@ pub(super) struct Asked<'a> {
     pub profile: Profile,
     pub leveldb: &'a str,
     pub answers: Answers,
+    pub logs: &'a [HostSays],
 }
 
 /// Reads every directory, one after another, and weighs them.
@@ -113,7 +115,7 @@ pub(super) fn report(asked: &Asked<'_>) -> Report {
             .collect();
         compare(&all, Group { quorum: Some(quorum), auto_initialize: false })
     });
-    let verdict = several.then(|| judge(&evidence(&read, quorum, asked.answers)));
+    let verdict = several.then(|| judge(&evidence(&read, quorum, asked)));
     let decision = verdict.as_ref().map(|verdict| verdict.decision.clone());
     let directories = read.into_iter().map(|(inspection, around)| directory(inspection.summary, around)).collect();
     Report { directories, comparison, verdict: verdict.map(judged), assumed, decision }
@@ -124,14 +126,23 @@ fn looked_at(inspection: &Inspection) -> bool {
     inspection.summary.mesos_view.certain
 }
 
-fn evidence(read: &[(Inspection, Surroundings)], quorum: u32, answers: Answers) -> Evidence {
+fn evidence(read: &[(Inspection, Surroundings)], quorum: u32, asked: &Asked<'_>) -> Evidence {
     let replica = |(inspection, around): &(Inspection, Surroundings)| Replica {
         host: inspection.summary.path.clone(),
         summary: Some(inspection.summary.clone()),
         values: Values::of(inspection),
         live: matches!(around.lock, Lock::Held { .. }),
     };
-    Evidence { replicas: read.iter().map(replica).collect(), quorum, answers, ..Evidence::default() }
+    let (leadership, leading) = leadership(asked.logs);
+    Evidence {
+        replicas: read.iter().map(replica).collect(),
+        quorum,
+        answers: asked.answers,
+        leadership,
+        leading,
+        messages: messages(asked.logs),
+        ..Evidence::default()
+    }
 }
 
 /// Findings of what is inside and of what stands around it become one list, gravest first.
@@ -173,7 +184,8 @@ impl Report {
     /// The code that it ends with.
     pub(super) fn exit(&self) -> Exit {
         match (&self.decision, self.directories.as_slice()) {
-            (Some(Decision::Healthy | Decision::NotTheLog), _) => Exit::Done,
+            (Some(Decision::Healthy), _) => Exit::Done,
+            (Some(Decision::NotTheLog), _) => Exit::NotTheLog,
             (Some(Decision::Reinitialize), _) => Exit::Reinitialize,
             (Some(Decision::DoNotTouchSurvivor { .. }), _) => Exit::Survivor,
             (Some(Decision::OneReplicaOnly { .. }), _) => Exit::OneReplica,

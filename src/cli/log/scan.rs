@@ -13,17 +13,21 @@ use super::{
     source::{Place, Turn, follow, read, sources, written_ms},
 };
 use crate::{
+    actions::log_zone,
     cli::{
         args::{EndsWith, print},
         page::{WIDTH, cut},
     },
     exit::Exit,
     hosts::clean,
-    logscan::{Clock, Diagnosis, Election, Health, Known, Scan, Scanner, Table, across},
+    logscan::{Clock, Diagnosis, Election, Health, HostSays, Known, Scan, Scanner, Table, across},
 };
 
 /// Bytes of a file of patterns.
 const PATTERNS_BYTES_MAX: u64 = 4 << 20;
+
+/// Diagnoses that speak for the log and against the Mesos side.
+const NOT_THE_LOG: [&str; 2] = ["mesos-side", "not-registering"];
 
 /// What is asked for.
 #[derive(Debug, Args)]
@@ -136,17 +140,17 @@ impl Report {
             Exit::Reinitialize
         } else if across("one-damaged") || across("one-behind") {
             Exit::OneReplica
-        } else if self.across.iter().any(|found| found.bad) || self.hosts.values().any(HostLog::bad) {
-            Exit::NotSound
         } else {
-            Exit::Done
+            let all = self.across.iter().chain(self.hosts.values().flat_map(|host| &host.diagnoses));
+            let bad: Vec<&Diagnosis> = all.filter(|found| found.bad).collect();
+            if bad.is_empty() {
+                Exit::Done
+            } else if bad.iter().all(|found| NOT_THE_LOG.contains(&found.code.as_str())) {
+                Exit::NotTheLog
+            } else {
+                Exit::NotSound
+            }
         }
-    }
-}
-
-impl HostLog {
-    fn bad(&self) -> bool {
-        self.diagnoses.iter().any(|found| found.bad)
     }
 }
 
@@ -186,6 +190,19 @@ pub(super) fn scan(args: &ScanArgs) -> anyhow::Result<Exit> {
         print(&scan_text::page(&report, args.all))?;
     }
     Ok(report.exit())
+}
+
+/// What the logs of several hosts say to a verdict over their replicas.
+pub(super) fn said(logs: &[String], named_zone: Option<&str>) -> anyhow::Result<Vec<HostSays>> {
+    let zone = zone(named_zone).map_err(|why| EndsWith { exit: Exit::Usage, why })?;
+    let unreadable = |why: String| EndsWith { exit: Exit::Unreadable, why };
+    let now_ms = Timestamp::now().as_millisecond();
+    let mut each = Vec::new();
+    for (_, places) in sources(logs, None, &[]).map_err(unreadable)? {
+        let scanner = Scanner::new(Clock { now_ms, zone: zone.clone() });
+        each.push(HostSays::of(&whole(&places, scanner).map_err(unreadable)?.scan));
+    }
+    Ok(each)
 }
 
 fn name(place: &Place) -> String {
@@ -267,16 +284,7 @@ fn table(args: &ScanArgs) -> anyhow::Result<std::sync::Arc<Table>> {
 }
 
 fn zone(text: Option<&str>) -> Result<TimeZone, String> {
-    let Some(text) = text else { return Ok(TimeZone::system()) };
-    if let Some(sign) = text.chars().next().filter(|sign| "+-".contains(*sign)) {
-        let fixed = || {
-            let (hours, minutes) = text.get(1..)?.split_once(':')?;
-            let seconds = hours.parse::<i32>().ok()? * 3600 + minutes.parse::<i32>().ok()? * 60;
-            jiff::tz::Offset::from_seconds(if sign == '-' { -seconds } else { seconds }).ok()
-        };
-        return fixed().map(TimeZone::fixed).ok_or_else(|| format!("{text} is no offset such as +02:00"));
-    }
-    TimeZone::get(text).map_err(|error| format!("the zone {text} is not known here: {error}"))
+    text.map_or_else(|| Ok(TimeZone::system()), log_zone)
 }
 
 /// A moment in milliseconds since the epoch.

@@ -1,10 +1,8 @@
 //! Where lines come from: files and their rotated sets, directories, standard input, the journal; whole or as they grow.
 //!
-//! Nothing is read but regular files, pipes that were handed over, and a command's output. Compressed files are known by
-//! their first bytes, and end where they would become larger than logs do.
+//! Nothing is read but regular files, pipes that were handed over, and a command's output.
 
 use std::{
-    cmp::Reverse,
     collections::BTreeMap,
     fs::{self, File, Metadata},
     io::{self, Read},
@@ -14,18 +12,13 @@ use std::{
     time::{Duration, Instant, UNIX_EPOCH},
 };
 
-use flate2::read::MultiGzDecoder;
-
 use super::inspect::plain;
+use crate::logscan::{Age, JOURNAL_ARGS, Unpack, rotated};
 
 /// Bytes read at once.
 const READ_BYTES: usize = 256 * 1024;
 /// Names looked at in a directory.
 const NAMES_MAX: usize = 10_000;
-/// How many times larger than its file a compressed log may become; logs reach a tenth of that.
-const RATIO_MAX: u64 = 250;
-/// Bytes that a compressed log may have, however small its file is.
-const RATIO_FLOOR: u64 = 64 << 20;
 /// How often a growing file is looked at.
 const POLL: Duration = Duration::from_millis(200);
 
@@ -42,41 +35,6 @@ pub(super) enum Place {
 
 /// The sources of one host, oldest first.
 pub(super) type Hosts = BTreeMap<String, Vec<Place>>;
-
-/// How old a file of a rotated set is: dated ones in order, then numbered ones from the highest down, then the live one.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Age {
-    Dated(String),
-    Numbered(Reverse<u32>),
-    Live,
-}
-
-/// The name that a rotated set shares, and the file's place in it.
-fn rotated(name: &str) -> (String, Age) {
-    let plain = name.strip_suffix(".gz").unwrap_or(name);
-    let digits = |text: &str| text.chars().filter(char::is_ascii_digit).count();
-    // aurora.log.2026-11-22 and aurora.log-2026-11-22
-    let from = plain.len().saturating_sub(11);
-    if let Some((base, date)) = plain.split_at_checked(from)
-        && let Some(date) = date.strip_prefix(['.', '-'])
-        && !base.is_empty()
-        && digits(date) == 8
-        && date.split('-').count() == 3
-    {
-        return (base.to_owned(), Age::Dated(date.replace('-', "")));
-    }
-    if let Some((base, end)) = plain.rsplit_once(['.', '-'])
-        && !base.is_empty()
-        && !end.is_empty()
-        && end.chars().all(|letter| letter.is_ascii_digit())
-    {
-        return match end.parse() {
-            Ok(number) if end.len() < 8 => (base.to_owned(), Age::Numbered(Reverse(number))),
-            _ => (base.to_owned(), Age::Dated(end.to_owned())),
-        };
-    }
-    (plain.to_owned(), Age::Live)
-}
 
 /// What the arguments mean: `HOST=FILE`, `FILE`, a directory, or `-`.
 pub(super) fn sources(args: &[String], host: Option<&str>, journal: &[String]) -> Result<Hosts, String> {
@@ -156,7 +114,12 @@ pub(super) fn written_ms(path: &Path) -> Option<i64> {
 /// Hands over everything that a place holds, and says in words what was not read.
 pub(super) fn read(place: &Place, take: &mut dyn FnMut(&[u8])) -> Result<Option<String>, String> {
     match place {
-        Place::Stdin => pump(&mut io::stdin().lock(), u64::MAX, take).map_err(|error| error.to_string()),
+        Place::Stdin => {
+            let mut unpack = Unpack::default();
+            let read = pump(&mut io::stdin().lock(), &mut |bytes| unpack.feed(bytes, take));
+            read.map_err(|error| error.to_string())?;
+            Ok(unpack.finish(take))
+        }
         Place::Journal(unit) => journal(unit, take),
         Place::File(path) => file(path, take).map_err(|error| format!("{}: {error}", path.display())),
     }
@@ -167,56 +130,50 @@ fn file(path: &Path, take: &mut dyn FnMut(&[u8])) -> io::Result<Option<String>> 
     if !fs::metadata(path)?.is_file() {
         return Err(io::Error::other("not a regular file"));
     }
+    let mut unpack = Unpack::default();
     let mut file = File::open(path)?;
-    let len = file.metadata()?.len();
-    let mut magic = Vec::new();
-    (&mut file).take(2).read_to_end(&mut magic)?;
-    let mut whole = magic.as_slice().chain(file);
-    if magic != [0x1f, 0x8b] {
-        return pump(&mut whole, u64::MAX, take);
-    }
-    let most = len.saturating_mul(RATIO_MAX).max(RATIO_FLOOR);
-    match pump(&mut MultiGzDecoder::new(whole), most, take) {
-        // What came before the damage was handed over.
-        Err(error) if error.kind() != io::ErrorKind::PermissionDenied => {
-            Ok(Some(format!("damaged within its compressed data, and read up to there: {error}")))
-        }
-        other => other,
-    }
+    pump(&mut file, &mut |bytes| unpack.feed(bytes, take))?;
+    Ok(unpack.finish(take))
 }
 
-fn pump(from: &mut dyn Read, most: u64, take: &mut dyn FnMut(&[u8])) -> io::Result<Option<String>> {
+/// Reads to the end, or until no more is wanted.
+fn pump(from: &mut dyn Read, take: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()> {
     let mut bytes = vec![0; READ_BYTES];
-    let mut read: u64 = 0;
     loop {
-        let count = match from.read(&mut bytes) {
-            Ok(0) => return Ok(None),
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+        match from.read(&mut bytes) {
+            Ok(0) => return Ok(()),
+            Ok(count) => {
+                if !take(bytes.get(..count).unwrap_or_default()) {
+                    return Ok(());
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
-        };
-        take(bytes.get(..count).unwrap_or_default());
-        read = read.saturating_add(count as u64);
-        if read > most {
-            return Ok(Some(format!("not read beyond {read} bytes: no log is compressed so well")));
         }
     }
 }
 
 fn journal(unit: &str, take: &mut dyn FnMut(&[u8])) -> Result<Option<String>, String> {
-    let args = ["--no-pager", "--quiet", "--output=json", "--unit", unit];
     let mut child = Command::new("journalctl")
-        .args(args)
+        .args(JOURNAL_ARGS)
+        .arg(unit)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
         .map_err(|error| format!("journalctl: {error}"))?;
     let read = match child.stdout.take() {
-        Some(mut out) => pump(&mut out, u64::MAX, take).map_err(|error| format!("journalctl: {error}")),
-        None => Ok(None),
+        Some(mut out) => {
+            let mut all = |bytes: &[u8]| {
+                take(bytes);
+                true
+            };
+            pump(&mut out, &mut all).map_err(|error| format!("journalctl: {error}"))
+        }
+        None => Ok(()),
     };
     let ended = child.wait().map_err(|error| format!("journalctl: {error}"))?;
-    if ended.success() { read } else { Err(format!("journalctl ended with {ended}")) }
+    read?;
+    if ended.success() { Ok(None) } else { Err(format!("journalctl ended with {ended}")) }
 }
 
 /// Why a file is followed no longer, or what happened to it.
@@ -275,21 +232,5 @@ pub(super) fn follow(
             continue;
         }
         std::thread::sleep(POLL.min(until.saturating_duration_since(Instant::now())));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rotated_sets_are_in_order() {
-        let mut names = ["a.log", "a.log.1", "a.log.10.gz", "a.log.2.gz", "a.log-20261121.gz", "a.log.2026-11-22"];
-        names.sort_by_key(|name| rotated(name));
-        let want = ["a.log-20261121.gz", "a.log.2026-11-22", "a.log.10.gz", "a.log.2.gz", "a.log.1", "a.log"];
-        assert_eq!(names, want);
-        for odd in ["", ".gz", ".1", "1", "-", "node3.b.log", "ü.1"] {
-            rotated(odd);
-        }
     }
 }

@@ -258,6 +258,9 @@ pub struct Evidence {
     pub answers: Answers,
     /// Leadership as logs and ZooKeeper show it.
     pub leadership: Leadership,
+    /// Why that is said, in words.
+    #[serde(default)]
+    pub leading: String,
     /// What the schedulers' logs show of their replicas.
     #[serde(default)]
     pub messages: Messages,

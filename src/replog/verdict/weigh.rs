@@ -288,20 +288,36 @@ impl<'e> Weighing<'e> {
         let leads = vec![Pointer::of("leadership")];
         match self.evidence.leadership {
             Leadership::NotRegistering => {
-                self.say("the log is well and leaders die because they do not register with Mesos", leads);
+                let text = format!(
+                    "the log is well on every replica that was read, and {}: look at the Mesos master, its address and the registration",
+                    self.leading()
+                );
+                self.say(text, leads);
                 Decision::NotTheLog
             }
             Leadership::Flapping => {
-                self.say(
-                    "the log is well although leadership keeps changing: look at ZooKeeper, Mesos and the hosts",
-                    leads,
+                let text = format!(
+                    "the log is well on every replica that was read, although {}: look at ZooKeeper, Mesos and the hosts",
+                    self.leading()
                 );
+                self.say(text, leads);
                 Decision::NotTheLog
             }
             Leadership::Stable | Leadership::Unknown => {
                 self.say("every replica that was read votes, opens without loss and can be replayed", Vec::new());
                 Decision::Healthy
             }
+        }
+    }
+
+    /// What is said of leadership.
+    fn leading(&self) -> &'e str {
+        match self.evidence.leadership {
+            _ if !self.evidence.leading.is_empty() => &self.evidence.leading,
+            Leadership::Stable => "logs and ZooKeeper show one leader that stays",
+            Leadership::Flapping => "the leadership changes again and again",
+            Leadership::NotRegistering => "leaders end because they do not register with Mesos",
+            Leadership::Unknown => "not known",
         }
     }
 
@@ -350,11 +366,10 @@ impl<'e> Weighing<'e> {
     /// The three questions, with what the evidence says to each.
     fn beside(&self) -> Vec<Beside> {
         let answers = self.evidence.answers;
-        let (leads, leadership) = match self.evidence.leadership {
-            Leadership::Stable => (Answer::No, "logs and ZooKeeper show one leader that stays"),
-            Leadership::Flapping => (Answer::Yes, "the leadership changes again and again"),
-            Leadership::NotRegistering => (Answer::Yes, "leaders end because they do not register with Mesos"),
-            Leadership::Unknown => (Answer::Unsure, "not known"),
+        let leads = match self.evidence.leadership {
+            Leadership::Stable => Answer::No,
+            Leadership::Flapping | Leadership::NotRegistering => Answer::Yes,
+            Leadership::Unknown => Answer::Unsure,
         };
         let messages = &self.evidence.messages;
         let says = if messages.says.is_empty() { "not known".to_owned() } else { messages.says.clone() };
@@ -368,7 +383,7 @@ impl<'e> Weighing<'e> {
             contradicts: matches!((answered, evidence), (Answer::Yes, Answer::No) | (Answer::No, Answer::Yes)),
         };
         vec![
-            beside(Question::A1, answers.failing_over, leads, leadership.to_owned()),
+            beside(Question::A1, answers.failing_over, leads, self.leading().to_owned()),
             beside(Question::A2, answers.unusual_messages, messages.unusual, says),
             beside(Question::A3, answers.log_corrupt, corrupt, damage),
         ]

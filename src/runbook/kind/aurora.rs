@@ -167,7 +167,8 @@ pub enum ReplicaStatus {
 }
 
 /// One replica of the log under `path`, read without changing it.
-/// Outputs `judgement`, `status`, `begin`, `end`, `holes`, `findings` and what `verdict` and `quorum` need.
+/// Outputs `judgement`, `status`, `begin`, `end`, `holes`, `findings`, `state` (stands for the files as they were read) and
+/// what `verdict` and `quorum` need.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Replica {
@@ -192,6 +193,9 @@ pub struct Replica {
     /// The user who must own every file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<Text>,
+    /// The `state` of an earlier look: the files must be the same ones, of the same lengths and times.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unchanged: Option<Text>,
 }
 
 /// The backups in a directory, each decoded. Outputs `backups`: a list, newest (by the time inside)
@@ -263,6 +267,10 @@ pub struct Verdict {
     pub messages: Text,
     /// The engineer's own answer: is a log missing or corrupt?
     pub damaged: Text,
+    /// True if it must rest on replicas that stand still: it does not hold where a process had a log open while it was
+    /// read, since positions that fewer than a quorum hold cannot be told then.
+    #[serde(default)]
+    pub stopped: bool,
 }
 
 impl Aurora {
@@ -360,7 +368,7 @@ impl Replica {
     pub(super) fn texts<'a>(&'a mut self, give: &mut dyn FnMut(Slot<'a>)) {
         give(Slot::Plain(&mut self.path));
         self.owner.iter_mut().for_each(|text| give(Slot::Plain(text)));
-        self.snapshot.iter_mut().for_each(|text| give(Slot::Plain(text)));
+        self.snapshot.iter_mut().chain(&mut self.unchanged).for_each(|text| give(Slot::Plain(text)));
     }
 }
 

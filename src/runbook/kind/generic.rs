@@ -299,7 +299,9 @@ pub enum Port {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LogLines {
-    /// The log file on the row's host; rotated neighbours `FILE.N` are read too.
+    /// The log on the row's host: a file, whose rotated neighbours are read too, compressed or not; a directory of logs; or
+    /// `journal:UNIT`, the systemd journal's entries of a unit. Times without a zone are of the host's variable `timezone`,
+    /// as `Europe/Berlin` or `+02:00`; without it, of this machine's.
     pub file: Text,
     /// Only lines that contain this text; every known pattern is counted if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]

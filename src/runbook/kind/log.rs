@@ -17,7 +17,8 @@ pub struct Elections {
 
 /// Quorum arithmetic over every host's `replica`; who could not be looked at is counted as unknown.
 /// Outputs `voting`, `unknown`, `replicas`, `quorum`, `has_quorum` (`yes`, `no`, `unknown`), `restart` (what starting
-/// all of them as they are would do), `rows` (one line for each replica).
+/// all of them as they are would do), `rows` (one line for each replica), `group` (`whole`, `part`, `strangers`,
+/// `unknown`, `not_asked`: who is registered in ZooKeeper, against 2q-1) and `registered` (their addresses).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Quorum {
@@ -25,6 +26,26 @@ pub struct Quorum {
     pub replicas: String,
     /// The quorum size.
     pub quorum: Text,
+    /// `host:port,host:port`; ZooKeeper is not asked if left out or `none`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connect: Option<Text>,
+    /// `-native_log_zk_group_path`; no chroot goes before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_group: Option<Text>,
+}
+
+/// Who is registered in ZooKeeper as a replica of the log, by address. Nobody is, while every scheduler is stopped.
+/// Outputs `count`, `registered` (their addresses).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LogGroup {
+    /// `host:port,host:port`.
+    pub connect: Text,
+    /// `-native_log_zk_group_path`; no chroot goes before it.
+    pub path: Text,
+    /// More than so many do not hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_most: Option<Text>,
 }
 
 /// Initializes the replica's log under `path`, which must be empty or missing: VOTING, no entries.
@@ -42,6 +63,15 @@ pub struct InitializeLog {
 impl Quorum {
     pub(super) fn texts<'a>(&'a mut self, give: &mut dyn FnMut(Slot<'a>)) {
         give(Slot::Plain(&mut self.quorum));
+        self.connect.iter_mut().chain(&mut self.log_group).for_each(|text| give(Slot::Plain(text)));
+    }
+}
+
+impl LogGroup {
+    pub(super) fn texts<'a>(&'a mut self, give: &mut dyn FnMut(Slot<'a>)) {
+        give(Slot::Plain(&mut self.connect));
+        give(Slot::Plain(&mut self.path));
+        self.at_most.iter_mut().for_each(|text| give(Slot::Plain(text)));
     }
 }
 

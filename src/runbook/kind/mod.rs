@@ -16,7 +16,7 @@ pub use firewall::Firewall;
 pub use generic::{
     Capture, Command, Files, Flags, Http, LogLines, Method, Port, Process, Service, UndoWhat, Wait, Zookeeper,
 };
-pub use log::{Elections, InitializeLog, Quorum};
+pub use log::{Elections, InitializeLog, LogGroup, Quorum};
 
 use serde::{Deserialize, Serialize};
 
@@ -72,6 +72,8 @@ pub enum Kind {
     Elections(Elections),
     /// Quorum arithmetic over every replica.
     Quorum(Quorum),
+    /// Who is registered in ZooKeeper as a replica of the log.
+    LogGroup(LogGroup),
     /// Initialize one replica of the log.
     InitializeLog(InitializeLog),
     /// What restoring a backup would do to what runs.
@@ -125,6 +127,7 @@ impl Kind {
             Self::Verdict(_) => "verdict",
             Self::Elections(_) => "elections",
             Self::Quorum(_) => "quorum",
+            Self::LogGroup(_) => "log_group",
             Self::InitializeLog(_) => "initialize_log",
             Self::Impact(_) => "impact",
             Self::Outcome(_) => "outcome",
@@ -158,6 +161,7 @@ impl Kind {
             | Self::Verdict(_)
             | Self::Elections(_)
             | Self::Quorum(_)
+            | Self::LogGroup(_)
             | Self::Impact(_)
             | Self::Outcome(_)
             | Self::Sweep(_) => true,
@@ -235,9 +239,19 @@ impl Kind {
             ]),
             Self::Sweep(_) => Some(&["at_ms", "at", "after"]),
             Self::Elections(_) => Some(&["leadership", "recent", "leader", "story", "page"]),
-            Self::Quorum(_) => {
-                Some(&["voting", "unknown", "replicas", "quorum", "has_quorum", "restart", "rows", "page"])
-            }
+            Self::Quorum(_) => Some(&[
+                "voting",
+                "unknown",
+                "replicas",
+                "quorum",
+                "has_quorum",
+                "restart",
+                "rows",
+                "group",
+                "registered",
+                "page",
+            ]),
+            Self::LogGroup(_) => Some(&["count", "registered"]),
             Self::Verdict(_) => Some(VERDICT),
             _ => None,
         }
@@ -269,6 +283,7 @@ impl Kind {
             Self::Verdict(kind) => kind.texts(give),
             Self::Elections(_) => {}
             Self::Quorum(kind) => kind.texts(give),
+            Self::LogGroup(kind) => kind.texts(give),
             Self::InitializeLog(kind) => kind.texts(give),
             Self::Impact(kind) => kind.texts(give),
             Self::Outcome(kind) => kind.texts(give),

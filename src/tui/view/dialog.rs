@@ -392,7 +392,7 @@ fn palette(scene: Scene<'_>, typed: &str, selected: usize, width: u16) -> (Strin
     ("commands".to_owned(), doc)
 }
 
-/// What the row's actions found, line by line: outputs named `page` are written to be read, `samples` are lines of logs.
+/// What the row's actions found, line by line: outputs named `page` are written to be read; without it `samples` are.
 fn found(scene: Scene<'_>, doc: &mut Doc, model: &crate::runbook::model::Step, host: &HostName) {
     let registers = model.actions.iter().filter_map(|action| action.register.as_ref());
     for outputs in registers.filter_map(|name| scene.world.state.outputs.get(name)?.get(host)) {
@@ -400,10 +400,12 @@ fn found(scene: Scene<'_>, doc: &mut Doc, model: &crate::runbook::model::Step, h
             let lines = of.and_then(serde_json::Value::as_array).into_iter().flatten();
             lines.filter_map(|line| line.as_str().map(str::to_owned)).collect()
         };
-        for line in lines(outputs.get("page")) {
-            doc.put(None, ("  ", Role::Plain), (&line, Role::Plain));
+        let page = lines(outputs.get("page"));
+        for line in &page {
+            doc.put(None, ("  ", Role::Plain), (line, Role::Plain));
         }
-        for (kind, samples) in outputs.get("samples").and_then(serde_json::Value::as_object).into_iter().flatten() {
+        let samples = outputs.get("samples").and_then(serde_json::Value::as_object).filter(|_| page.is_empty());
+        for (kind, samples) in samples.into_iter().flatten() {
             doc.text(Role::Strong, kind);
             for line in lines(Some(samples)) {
                 doc.put(None, ("  ", Role::Plain), (&line, Role::Plain));

@@ -24,6 +24,7 @@ cluster:
     quorum: 2
     zookeeper: "127.0.0.1:2181"
     serverset_path: /aurora/scheduler
+    log_group_path: /aurora/replicated-log
     master_url: http://127.0.0.1:5050
     mesos_master_address: zk://127.0.0.1:2181/mesos
     prepared_master_address: zk://localhost:1111/mesos/master
@@ -224,7 +225,9 @@ pub fn report(kind: &Kind, host: &str) -> Report {
         Kind::Elections(_) => json!({ "leadership": "flapping", "recent": 3, "leader": "a", "story": [] }),
         Kind::Quorum(_) => json!({
             "voting": 0, "unknown": 0, "replicas": 3, "quorum": 2, "has_quorum": "no", "restart": "asks", "rows": [],
+            "group": "whole", "registered": [],
         }),
+        Kind::Replica(_) => json!({ "state": "5e1f" }),
         Kind::Verdict(_) => json!({
             "decision": "reinitialize", "headline": "re-initialize", "host": "", "initialize": "yes",
             "reason": "no replica votes", "reasons": [], "missing": [], "contradicted": "no", "challenge": "",
