@@ -234,6 +234,96 @@ fn several_hosts_tell_more_than_each() {
     check(&[("1", "run3-I.node1.log"), ("2", "run3-I.node2.log"), ("3", "run3-I.node3.log")], &["survivor"]);
 }
 
+/// Each recorded run of a group of three: what its logs add up to, and of each node the status it said last, the positions
+/// it came up with last, and how often it joined, could write and crashed.
+#[test]
+fn each_run_tells_its_story() {
+    type Node = (&'static str, Option<&'static str>, &'static str, [u64; 3]);
+    type Run = (&'static str, &'static str, [Node; 3]);
+    let (blank, voting, empty) = ("0 -> 0 with 1 holes and 0 unlearned", Some("VOTING"), Some("EMPTY"));
+    let runs: [Run; 6] = [
+        // Initialized by themselves; node 2 wiped, killed in its catch-up and joined in the end; two writers.
+        (
+            "run1-A-E",
+            "all-voting",
+            [
+                ("node1", voting, blank, [1, 2, 0]),
+                ("node2", voting, "0 -> 60 with 0 holes and 0 unlearned", [2, 0, 0]),
+                ("node3", voting, "0 -> 105 with 40 holes and 0 unlearned", [1, 0, 0]),
+            ],
+        ),
+        // Two of three wiped: node 1 tries to lead, and nobody promises.
+        (
+            "run1-F",
+            "survivor",
+            [
+                ("node1", voting, "300 -> 512 with 0 holes and 0 unlearned", [0, 0, 0]),
+                ("node2", empty, blank, [0, 0, 0]),
+                ("node3", empty, blank, [0, 0, 0]),
+            ],
+        ),
+        // Nobody initialized, and none does it by itself.
+        (
+            "run1-G",
+            "all-uninitialized",
+            [
+                ("node1", empty, blank, [0, 0, 0]),
+                ("node2", empty, blank, [0, 0, 0]),
+                ("node3", empty, blank, [0, 0, 0]),
+            ],
+        ),
+        // With ZooKeeper: all initialized by hand, node 3 leads.
+        (
+            "run2-zk",
+            "all-voting",
+            [
+                ("node1", voting, blank, [0, 0, 0]),
+                ("node2", voting, blank, [0, 0, 0]),
+                ("node3", voting, blank, [0, 1, 0]),
+            ],
+        ),
+        // A quorum stops voting under the leader, which crashes in its next write.
+        (
+            "run3-H",
+            "survivor",
+            [
+                ("node1", voting, blank, [0, 1, 1]),
+                ("node2", empty, blank, [0, 0, 0]),
+                ("node3", empty, blank, [0, 0, 0]),
+            ],
+        ),
+        // One that votes and two that are empty ask each other for ever.
+        (
+            "run3-I",
+            "survivor",
+            [
+                ("node1", voting, "0 -> 21 with 0 holes and 1 unlearned", [0, 0, 0]),
+                ("node2", empty, blank, [0, 0, 0]),
+                ("node3", empty, blank, [0, 0, 0]),
+            ],
+        ),
+    ];
+    for (run, code, nodes) in runs {
+        let mut hosts = BTreeMap::new();
+        for (node, status, positions, counts) in nodes {
+            let scan = scan(&format!("mesos/{run}.{node}.log"));
+            let last = scan.last_positions.as_ref().unwrap();
+            assert!(last.text.ends_with(positions), "{run} {node}: {}", last.text);
+            let got = ["joined", "writer-started", "coordinator-crash"].map(|kind| scan.count(kind));
+            assert_eq!((scan.last_status.as_deref(), got), (status, counts), "{run} {node}");
+            hosts.insert(node.to_owned(), scan);
+        }
+        let found = across(&hosts);
+        let got: Vec<&str> = found.iter().map(|one| one.code.as_str()).collect();
+        assert_eq!(got, [code], "{run}: {found:#?}");
+    }
+    // Wiped, and back by itself from the two that vote; initializing a directory that is in use is refused.
+    let wiped = scan("mesos/run2-zk.node2.wiped.log");
+    assert_eq!((wiped.count("joined"), wiped.count("catchup-started"), wiped.diagnoses().len()), (1, 1, 0));
+    let again = scan("mesos/run2-zk.node3.b.log");
+    assert!(again.last_positions.unwrap().text.ends_with("0 -> 100 with 0 holes and 0 unlearned"));
+}
+
 #[test]
 fn each_signature_of_damage_is_told_with_its_lines() {
     let log = |messages: &[&str]| {

@@ -4,7 +4,7 @@ use super::scan::{HostLog, Led, Report};
 use crate::{
     backups::words,
     cli::page::{Page, Side},
-    logscan::{Diagnosis, End, Health},
+    logscan::{Clock, Diagnosis, End, Health, Sample, parse, timed},
 };
 
 /// Lines shown for each diagnosis.
@@ -29,8 +29,22 @@ pub(super) fn page(report: &Report, all: bool) -> String {
 fn diagnosis(page: &mut Page, found: &Diagnosis) {
     page.words(if found.bad { "BAD   " } else { "note  " }, &format!("{}: {}", found.code, found.message));
     for sample in found.evidence.iter().take(EVIDENCE_SHOWN) {
-        page.line(&format!("        {}:{} {}", short(&sample.file), sample.line, sample.text));
+        page.line(&format!("        {}:{} {}", short(&sample.file), sample.line, told(sample)));
     }
+}
+
+/// When, and the message: what else stands before it leaves no room for it in 80 columns.
+fn told(sample: &Sample) -> String {
+    // The time is known already.
+    let clock = Clock::fixed(0, 0);
+    let (_, text) = timed(&sample.text, &clock);
+    let at = sample.time_ms.map(|ms| format!("{} ", brief(ms))).unwrap_or_default();
+    format!("{at}{}", parse(&text, &clock).message)
+}
+
+/// A moment in UTC, in few columns: the year and the zone stand above.
+fn brief(ms: i64) -> String {
+    jiff::Timestamp::from_millisecond(ms).map(|at| at.strftime("%m-%d %H:%M:%S").to_string()).unwrap_or_default()
 }
 
 fn short(file: &str) -> &str {
@@ -102,7 +116,7 @@ fn host(page: &mut Page, name: &str, log: &HostLog, all: bool) {
         .iter()
         .filter(|(_, kind)| shown(kind.health))
         .map(|(name, kind)| {
-            let last = kind.last_ms.map(words::moment).unwrap_or_default();
+            let last = kind.last_ms.map(brief).unwrap_or_default();
             vec![grouped(kind.count), sign(kind.health).to_owned(), name.clone(), last, kind.meaning.clone()]
         })
         .collect();
