@@ -48,7 +48,7 @@ async fn judge_or(scene: &Scene<'_>, verdict: &Verdict) -> Result<Report, String
             unusual_messages: answer(&verdict.messages)?,
             log_corrupt: answer(&verdict.damaged)?,
         },
-        leadership: verdict.logs.as_ref().map(|logs| leadership(scene.known, logs)).unwrap_or_default(),
+        leadership: led(scene.known, verdict.logs.as_deref(), verdict.watched.as_deref()),
         messages: verdict.logs.as_ref().map(|logs| messages(scene.known, logs)).unwrap_or_default(),
         ..Evidence::default()
     };
@@ -151,6 +151,24 @@ fn leadership(known: &Known, register: &str) -> Leadership {
     }
 }
 
+/// Leadership by the logs, and by what was watched in ZooKeeper. A leader that stayed for the while that one watched
+/// says nothing against logs that tell of changes.
+fn led(known: &Known, logs: Option<&str>, watched: Option<&str>) -> Leadership {
+    let by_logs = logs.map(|logs| leadership(known, logs)).unwrap_or_default();
+    let word = watched_output(known, watched, "watched");
+    match (by_logs, word.as_str()) {
+        (Leadership::Stable | Leadership::Unknown, "changing") => Leadership::Flapping,
+        (by_logs, _) => by_logs,
+    }
+}
+
+/// An output of `leadership`, empty if nobody watched.
+fn watched_output(known: &Known, register: Option<&str>, name: &str) -> String {
+    let outputs = register.and_then(|register| known.get(&Register::from(register)));
+    let found = outputs.and_then(|hosts| hosts.values().find_map(|outputs| outputs.get(name)?.as_str()));
+    found.unwrap_or_default().to_owned()
+}
+
 /// Kinds of lines that a replica writes only where others do not vote or do not answer.
 const UNUSUAL: [&str; 9] = [
     "recover-request",
@@ -197,11 +215,15 @@ pub(super) fn elections(scene: &Scene<'_>, elections: &Elections) -> Report {
         all.extend(read.and_then(Result::ok).into_iter().flatten().map(|election| (host, election)));
     }
     all.sort_by_key(|(_, election)| election.started_ms);
-    let leadership = leadership(scene.known, &elections.logs);
+    let leadership = led(scene.known, Some(&elections.logs), elections.watched.as_deref());
+    let watched = watched_output(scene.known, elections.watched.as_deref(), "says");
     let recent: u64 = known.values().filter_map(|outputs| outputs.get("recent_elections")?.as_u64()).sum();
     let from = all.len().saturating_sub(STORY);
-    let story: Vec<String> =
+    let mut story: Vec<String> =
         all.iter().skip(from).map(|(host, election)| clean::line(told(host, election).as_bytes())).collect();
+    if !watched.is_empty() {
+        story.push(format!("ZooKeeper, watched: {watched}"));
+    }
     let leader = all.last().map(|(host, _)| host.0.clone()).unwrap_or_default();
     let says = match leadership {
         Leadership::Stable => "one leader that stays",

@@ -69,6 +69,9 @@ pub fn describe(kind: &Kind) -> String {
             format!("when unknown tasks are swept, from {}/vars and {}/state", sweep.url, sweep.master)
         }
         Kind::Elections(elections) => format!("tell who led when, from `{}`", elections.logs),
+        Kind::Leadership(watched) => {
+            format!("watch for {} who leads under {} in ZooKeeper at {}", watched.r#for, watched.path, watched.connect)
+        }
         Kind::Quorum(quorum) => format!("count votes over `{}`, quorum {}", quorum.replicas, quorum.quorum),
         Kind::InitializeLog(kind) if kind.with.as_str() == "none" => {
             format!("write an initialized log to {} as {}", kind.path, kind.user)

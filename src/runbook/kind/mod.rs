@@ -16,7 +16,7 @@ pub use firewall::Firewall;
 pub use generic::{
     Capture, Command, Files, Flags, Http, LogLines, Method, Port, Process, Service, UndoWhat, Wait, Zookeeper,
 };
-pub use log::{Elections, InitializeLog, Quorum};
+pub use log::{Elections, InitializeLog, Leadership, Quorum};
 
 use serde::{Deserialize, Serialize};
 
@@ -70,6 +70,8 @@ pub enum Kind {
     Verdict(Verdict),
     /// Who led when, by the logs of every host.
     Elections(Elections),
+    /// Who leads while one watches, by ZooKeeper.
+    Leadership(Leadership),
     /// Quorum arithmetic over every replica.
     Quorum(Quorum),
     /// Initialize one replica of the log.
@@ -124,6 +126,7 @@ impl Kind {
             Self::Master(_) => "master",
             Self::Verdict(_) => "verdict",
             Self::Elections(_) => "elections",
+            Self::Leadership(_) => "leadership",
             Self::Quorum(_) => "quorum",
             Self::InitializeLog(_) => "initialize_log",
             Self::Impact(_) => "impact",
@@ -157,6 +160,7 @@ impl Kind {
             | Self::Master(_)
             | Self::Verdict(_)
             | Self::Elections(_)
+            | Self::Leadership(_)
             | Self::Quorum(_)
             | Self::Impact(_)
             | Self::Outcome(_)
@@ -168,9 +172,12 @@ impl Kind {
     pub fn registers(&self) -> Vec<&str> {
         match self {
             Self::Verdict(verdict) => {
-                std::iter::once(&verdict.replicas).chain(&verdict.logs).map(String::as_str).collect()
+                let others = verdict.logs.iter().chain(&verdict.watched);
+                std::iter::once(&verdict.replicas).chain(others).map(String::as_str).collect()
             }
-            Self::Elections(elections) => vec![elections.logs.as_str()],
+            Self::Elections(elections) => {
+                std::iter::once(&elections.logs).chain(&elections.watched).map(String::as_str).collect()
+            }
             Self::Quorum(quorum) => vec![quorum.replicas.as_str()],
             Self::Outcome(outcome) => vec![outcome.prediction.as_str()],
             Self::Master(master) => master.since.iter().map(String::as_str).collect(),
@@ -235,6 +242,7 @@ impl Kind {
             ]),
             Self::Sweep(_) => Some(&["at_ms", "at", "after"]),
             Self::Elections(_) => Some(&["leadership", "recent", "leader", "story", "page"]),
+            Self::Leadership(_) => Some(&["watched", "elections", "leader", "says", "story", "page"]),
             Self::Quorum(_) => {
                 Some(&["voting", "unknown", "replicas", "quorum", "has_quorum", "restart", "rows", "page"])
             }
@@ -268,6 +276,7 @@ impl Kind {
             Self::Master(kind) => kind.texts(give),
             Self::Verdict(kind) => kind.texts(give),
             Self::Elections(_) => {}
+            Self::Leadership(kind) => kind.texts(give),
             Self::Quorum(kind) => kind.texts(give),
             Self::InitializeLog(kind) => kind.texts(give),
             Self::Impact(kind) => kind.texts(give),
