@@ -7,17 +7,16 @@
 use serde_json::json;
 
 use super::{
-    ensemble, log_lines, log_source,
+    ensemble::{self, ENDPOINT, NO_ENSEMBLE},
+    log_lines, log_source,
+    roster::{learn, roster, text_var},
     scene::{Scene, seen},
     scheduler,
 };
 use crate::{
     aurora::{
         client::ClientError,
-        leader::{
-            Agreement, LogSight, Roster, RosterEntry, Sight, Source, VarsSight, agreement, by_ballots, by_logs,
-            by_members, by_vars,
-        },
+        leader::{Agreement, LogSight, Sight, Source, VarsSight, agreement, by_ballots, by_logs, by_members, by_vars},
     },
     runbook::{
         kind::Leader,
@@ -28,10 +27,6 @@ use crate::{
 
 /// Bytes at the end of a log in which the newest election is looked for.
 const LOG_TAIL_BYTES: u64 = 8 * 1024 * 1024;
-/// Variables of a host under which a scheduler may call itself.
-const NAMES: [&str; 4] = ["hostname", "address", "ip", "advertised"];
-/// The endpoint under which schedulers advertise themselves unless told otherwise.
-const ENDPOINT: &str = "http";
 
 pub(super) async fn look(scene: &Scene<'_>, leader: &Leader) -> Report {
     seen(look_or(scene, leader).await)
@@ -57,7 +52,7 @@ async fn look_or(scene: &Scene<'_>, leader: &Leader) -> Result<Report, String> {
     let said = lines.get(..sights.len()).unwrap_or_default().join("; ");
     let report = match agreement(&sights) {
         Agreement::Agree(name) => agreed(scene, leader, &name, &sights, &said).await?,
-        Agreement::Disagree(_) => Report::fails(format!("they do not agree: {said}")),
+        Agreement::Disagree(_) => Report::fails(disagreed(&sights, &said)),
         Agreement::None => Report::fails(format!("nobody leads: {said}")),
         Agreement::Unknown(why) => Report::unknown(format!("{why} ({said})")),
     };
@@ -94,12 +89,34 @@ async fn agreed(
     {
         return Ok(Report::fails(format!("{name} leads, not {wanted} ({said})")));
     }
+    if !leader.prepared && sights.contains(&(Source::Members, Sight::Nobody)) {
+        return Ok(Report::fails(format!("{name} leads, but is not advertised: it has not registered yet ({said})")));
+    }
     let client = scheduler::client(scene, &url).map_err(|error| error.to_string())?;
     match client.get_role_summary().await {
         Ok(_) => Ok(Report::holds(format!("{name} leads and its storage answers{alone}")).with_outputs(outputs)),
         Err(error) if error.is_transient() => Ok(Report::fails(format!("{name} leads, but its storage is not ready"))),
         Err(error) => Err(format!("{name} leads, but {error}")),
     }
+}
+
+/// A disagreement, with what passes by itself said as such.
+fn disagreed(sights: &[(Source, Sight)], said: &str) -> String {
+    let several =
+        |wanted: Source| sights.iter().any(|(source, sight)| *source == wanted && matches!(sight, Sight::Several(_)));
+    if several(Source::Vars) {
+        return format!(
+            "more than one scheduler answers as leader, as for some seconds after a commit, while the old one shuts \
+             down; if it stays so, the schedulers are split: {said}"
+        );
+    }
+    if several(Source::Members) {
+        return format!(
+            "more than one is advertised, which schedulers take for nobody; the node of a dead one goes with its \
+             session, after some seconds: {said}"
+        );
+    }
+    format!("they do not agree: {said}")
 }
 
 fn words(sight: &Sight) -> String {
@@ -121,14 +138,8 @@ fn vars_words(sight: &VarsSight) -> String {
     }
 }
 
-fn text_var(scene: &Scene<'_>, host: &HostName, name: &str) -> Option<String> {
-    let value = scene.world.inventory.host_var(host, name)?;
-    let raw = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    scene.world.render(host, &raw.into()).ok()
-}
-
 fn url(scene: &Scene<'_>, leader: &Leader, host: &HostName) -> Result<String, String> {
-    text_var(scene, host, &leader.url_var).ok_or_else(|| format!("{host} has no variable {}", leader.url_var))
+    text_var(scene.world, host, &leader.url_var).ok_or_else(|| format!("{host} has no variable {}", leader.url_var))
 }
 
 async fn ask_schedulers(
@@ -169,7 +180,7 @@ async fn read_logs(scene: &Scene<'_>, leader: &Leader, hosts: &[HostName]) -> Op
     let var = leader.log_var.as_ref()?;
     let mut seen = Vec::new();
     for name in hosts {
-        let path = text_var(scene, name, var);
+        let path = text_var(scene.world, name, var);
         let host = scene.world.hosts.get(name);
         let scan = match (path, host) {
             (Some(path), Some(host)) => match log_source::zone_of(&scene.world.inventory, name) {
@@ -192,23 +203,25 @@ async fn read_logs(scene: &Scene<'_>, leader: &Leader, hosts: &[HostName]) -> Op
 
 async fn ask_ensemble(scene: &Scene<'_>, leader: &Leader, hosts: &[HostName]) -> (Option<Sight>, Option<Sight>) {
     let (Some(connect), Some(path)) = (&leader.connect, &leader.path) else { return (None, None) };
-    if connect.as_str() == "none" {
+    if connect.as_str().trim() == NO_ENSEMBLE {
         return (None, None);
     }
-    let entry = |host: &HostName| {
-        let url = text_var(scene, host, &leader.url_var).unwrap_or_default();
-        let at = url.trim_start_matches("http://").split('/').next().unwrap_or_default().to_owned();
-        let (named, port) = at.rsplit_once(':').unwrap_or((at.as_str(), ""));
-        let mut aliases: Vec<String> = NAMES.iter().filter_map(|name| text_var(scene, host, name)).collect();
-        aliases.push(named.to_owned());
-        RosterEntry { host: host.0.clone(), aliases, http_port: port.parse().ok() }
+    let (roster, nodes) = tokio::join!(
+        roster(scene.world, hosts, &leader.url_var),
+        ensemble::candidates(scene, connect.as_str(), path.as_str()),
+    );
+    let nodes = match nodes {
+        Ok(nodes) => nodes.unwrap_or_default(),
+        Err(why) => return (Some(Sight::Unknown(why)), None),
     };
-    let roster = Roster(hosts.iter().map(entry).collect());
-    match ensemble::children(scene, connect.as_str(), path.as_str()).await {
-        Ok(nodes) => {
-            let nodes = nodes.unwrap_or_default();
-            (Some(by_ballots(&nodes, &roster)), Some(by_members(&nodes, &roster, ENDPOINT)))
+    let mut roster = roster;
+    let unresolved = learn(&mut roster, &nodes, ENDPOINT).await;
+    let members = match by_members(&nodes, &roster, ENDPOINT) {
+        // Who cannot be told from the schedulers of the inventory does not contradict them.
+        Sight::Stranger(name) if unresolved.iter().any(|host| name.starts_with(host.as_str())) => {
+            Sight::Unknown(format!("{name} is advertised, and that name cannot be resolved here"))
         }
-        Err(why) => (Some(Sight::Unknown(why)), None),
-    }
+        known => known,
+    };
+    (Some(by_ballots(&nodes, &roster)), Some(members))
 }

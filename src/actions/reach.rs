@@ -10,12 +10,12 @@ use crate::{
     aurora::{
         admin::AdminRan,
         client::{
-            AdminTool, CA_BYTES_MAX, ClientError, ClientOptions, Credentials, Login, RunCommand, SecretSource, Trust,
-            read_secret,
+            AdminTool, CA_BYTES_MAX, ClientError, ClientOptions, Credentials, EnsembleAccess, EnsembleError, Login,
+            RunCommand, SecretSource, Trust, read_secret,
         },
     },
     hosts::{End, Host, Hosts, Quiet, Run, Stop},
-    inventory::{Api, Password, Via},
+    inventory::{Api, Inventory, Password, Via},
     runbook::model::{HostName, LOCAL},
 };
 
@@ -26,11 +26,8 @@ const PRINTED_BYTES_MAX: usize = 64 << 20;
 pub fn client_options(api: &Api, hosts: &Hosts) -> Result<ClientOptions, ClientError> {
     let credentials = match (&api.user, &api.password) {
         (Some(user), Some(password)) => {
-            let source = match password {
-                Password::Env(name) => SecretSource::Env(name.clone()),
-                Password::File(path) => SecretSource::File(PathBuf::from(path)),
-            };
-            let password = read_secret(&source).map_err(|error| ClientError::Credentials(error.to_string()))?;
+            let password =
+                read_secret(&source(password)).map_err(|error| ClientError::Credentials(error.to_string()))?;
             Credentials::Basic(Login { user: user.clone(), password })
         }
         _ if api.netrc == Some(false) => Credentials::None,
@@ -44,6 +41,24 @@ pub fn client_options(api: &Api, hosts: &Hosts) -> Result<ClientOptions, ClientE
     // With Kerberos what is read is read as anybody: a ticket is the command's.
     let credentials = if command.is_some() { Credentials::None } else { credentials };
     Ok(ClientOptions { credentials, trust, command, ..ClientOptions::default() })
+}
+
+fn source(password: &Password) -> SecretSource {
+    match password {
+        Password::Env(name) => SecretSource::Env(name.clone()),
+        Password::File(path) => SecretSource::File(PathBuf::from(path)),
+    }
+}
+
+/// An ensemble, with the credentials that the inventory names for it.
+pub fn ensemble_access(inventory: &Inventory, connect: &str) -> Result<EnsembleAccess, EnsembleError> {
+    let ensemble = connect.parse()?;
+    let digest = inventory.zookeeper_auth.as_ref().map(|place| read_secret(&source(place))).transpose()?;
+    if digest.as_ref().is_some_and(|digest| !digest.expose().contains(':')) {
+        let why = "what cluster.zookeeper_auth names does not hold user:password".to_owned();
+        return Err(EnsembleError::Credentials(why));
+    }
+    Ok(EnsembleAccess { ensemble, digest })
 }
 
 /// `aurora_admin` on the operator's own machine.

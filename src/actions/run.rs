@@ -6,7 +6,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{
     Secrets, Sink, Tag, World, backups, command, ensemble, files, firewall, flags, http, impact, initialize, leader,
-    log_group, log_lines, master, pause, port, process, replica,
+    leadership, log_group, log_lines, master, pause, port, process, replica,
     scene::{Acted, Scene, Undone, span},
     scheduler, service, sweep, verdict,
 };
@@ -212,6 +212,7 @@ async fn look_at(scene: &Scene<'_>, kind: &Kind) -> Report {
         Kind::Backup(backup) => backups::look_at_one(scene, backup).await,
         Kind::Master(master) => master::look(scene, master).await,
         Kind::Verdict(asked) => verdict::judge(scene, asked).await,
+        Kind::Leadership(asked) => leadership::look(scene, asked).await,
         Kind::Elections(asked) => verdict::elections(scene, asked),
         Kind::Quorum(asked) => verdict::quorum(scene, asked).await,
         Kind::LogGroup(group) => log_group::look(scene, group).await,

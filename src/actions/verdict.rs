@@ -51,7 +51,7 @@ async fn judge_or(scene: &Scene<'_>, verdict: &Verdict) -> Result<Report, String
             unusual_messages: answer(&verdict.messages)?,
             log_corrupt: answer(&verdict.damaged)?,
         },
-        leadership,
+        leadership: with_watched(leadership, scene.known, verdict.watched.as_deref()),
         leading,
         messages: messages(&said),
         ..Evidence::default()
@@ -156,6 +156,23 @@ fn said(known: &Known, register: &str) -> Vec<HostSays> {
     each.collect()
 }
 
+/// Leadership by the logs, and by what was watched in ZooKeeper. A leader that stayed for the while that one watched
+/// says nothing against logs that tell of changes.
+fn with_watched(by_logs: Leadership, known: &Known, watched: Option<&str>) -> Leadership {
+    let word = watched_output(known, watched, "watched");
+    match (by_logs, word.as_str()) {
+        (Leadership::Stable | Leadership::Unknown, "changing") => Leadership::Flapping,
+        (by_logs, _) => by_logs,
+    }
+}
+
+/// An output of `leadership`, empty if nobody watched.
+fn watched_output(known: &Known, register: Option<&str>, name: &str) -> String {
+    let outputs = register.and_then(|register| known.get(&Register::from(register)));
+    let found = outputs.and_then(|hosts| hosts.values().find_map(|outputs| outputs.get(name)?.as_str()));
+    found.unwrap_or_default().to_owned()
+}
+
 pub(super) fn elections(scene: &Scene<'_>, elections: &Elections) -> Report {
     let Some(known) = scene.known.get(&Register::from(elections.logs.as_str())) else {
         return Report::unknown(format!("nothing is known of {}", elections.logs));
@@ -167,11 +184,16 @@ pub(super) fn elections(scene: &Scene<'_>, elections: &Elections) -> Report {
     }
     all.sort_by_key(|(_, election)| election.started_ms);
     let said = said(scene.known, &elections.logs);
-    let (leadership, _) = leadership(&said);
+    let (by_logs, _) = leadership(&said);
+    let leadership = with_watched(by_logs, scene.known, elections.watched.as_deref());
     let recent: u64 = said.iter().map(|host| host.recent).sum();
+    let watched = watched_output(scene.known, elections.watched.as_deref(), "says");
     let from = all.len().saturating_sub(STORY);
-    let story: Vec<String> =
+    let mut story: Vec<String> =
         all.iter().skip(from).map(|(host, election)| clean::line(told(host, election).as_bytes())).collect();
+    if !watched.is_empty() {
+        story.push(format!("ZooKeeper, watched: {watched}"));
+    }
     let leader = all.last().map(|(host, _)| host.0.clone()).unwrap_or_default();
     let says = match leadership {
         Leadership::Stable => "one leader that stays",

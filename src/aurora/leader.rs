@@ -7,7 +7,7 @@
 
 use super::vars::{Lifecycle, LifecycleUnknown};
 use serde_json::Value as Json;
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 /// A scheduler and what else it may be called.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,14 +20,41 @@ pub struct RosterEntry {
     pub http_port: Option<u16>,
 }
 
+impl RosterEntry {
+    fn is_called(&self, name: &str) -> bool {
+        is_same(&self.host, name) || self.aliases.iter().any(|alias| is_same(alias, name))
+    }
+}
+
+/// Names of hosts know no case, and a dot at the end says only that nothing is missing.
+fn is_same(one: &str, other: &str) -> bool {
+    one.trim_end_matches('.').eq_ignore_ascii_case(other.trim_end_matches('.'))
+}
+
 /// All schedulers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Roster(pub Vec<RosterEntry>);
 
 impl Roster {
+    /// Takes a name for another name of the schedulers that have one of these addresses: what a resolver says of it.
+    pub fn learn(&mut self, name: &str, addresses: &[String]) {
+        for entry in &mut self.0 {
+            let has = |address: &String| {
+                is_same(&entry.host, address) || entry.aliases.iter().any(|alias| is_same(alias, address))
+            };
+            if addresses.iter().any(has) && !entry.is_called(name) {
+                entry.aliases.push(name.to_owned());
+            }
+        }
+    }
+
+    /// True if no scheduler has this name.
+    pub fn lacks(&self, name: &str) -> bool {
+        !self.0.iter().any(|entry| entry.is_called(name))
+    }
+
     fn sight_of(&self, name: &str, port: Option<u16>) -> Sight {
-        let named = |entry: &&RosterEntry| entry.host == name || entry.aliases.iter().any(|alias| alias == name);
-        let by_name: Vec<_> = self.0.iter().filter(named).collect();
+        let by_name: Vec<_> = self.0.iter().filter(|entry| entry.is_called(name)).collect();
         let by_port: Vec<_> = by_name
             .iter()
             .filter(|entry| port.is_none() || entry.http_port.is_none() || entry.http_port == port)
@@ -141,16 +168,52 @@ impl Znode {
         self.name.get(self.name.len() - digits..)?.parse().ok()
     }
 
-    /// A vote in the election: of Twitter commons, or of Curator's latch or selector.
+    /// A node of this name whose data were not read.
+    pub fn named(name: &str) -> Self {
+        Self { name: name.to_owned(), data: Vec::new() }
+    }
+
+    /// The library whose vote it is, if it is one.
+    pub fn library(&self) -> Option<Library> {
+        let library = if self.name.starts_with("singleton_candidate_") {
+            Library::Commons
+        } else if !self.name.starts_with("_c_") {
+            return None;
+        } else if self.name.contains("-latch-") {
+            Library::Latch
+        } else if self.name.contains("-lock-") {
+            Library::Selector
+        } else {
+            return None;
+        };
+        self.sequence().map(|_| library)
+    }
+
+    /// A vote in the election.
     pub fn is_ballot(&self) -> bool {
-        let curator = self.name.starts_with("_c_") && (self.name.contains("-latch-") || self.name.contains("-lock-"));
-        (self.name.starts_with("singleton_candidate_") || curator) && self.sequence().is_some()
+        self.library().is_some()
+    }
+
+    /// A ballot or an advertisement.
+    pub fn has_part(&self) -> bool {
+        self.is_ballot() || self.is_member()
     }
 
     /// The advertisement of a leader.
     pub fn is_member(&self) -> bool {
         self.name.starts_with("member_")
     }
+}
+
+/// What schedulers elect their leader with. Each counts its own ballots only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Library {
+    /// Twitter commons, up to 0.13 and until 0.18 where Curator is off.
+    Commons,
+    /// Curator's `LeaderLatch`, 0.14 to 0.16.
+    Latch,
+    /// Curator's `LeaderSelector`, from 0.17 on.
+    Selector,
 }
 
 /// Election nodes, the leading one first. Names begin with a random id, so only the digits at the end order them.
@@ -160,15 +223,49 @@ pub fn ballots(nodes: &[Znode]) -> Vec<&Znode> {
     ballots
 }
 
-/// The leader by election nodes.
+/// The leading election node of each library that has one.
+pub fn leading(nodes: &[Znode]) -> Vec<&Znode> {
+    let mut first: BTreeMap<Option<Library>, &Znode> = BTreeMap::new();
+    for node in ballots(nodes) {
+        first.entry(node.library()).or_insert(node);
+    }
+    first.into_values().collect()
+}
+
+/// What an election node says of its host: a name or an address.
+pub fn ballot_host(node: &Znode) -> Result<&str, String> {
+    match std::str::from_utf8(&node.data).map(str::trim) {
+        Ok("" | "<unknown>") => Err(format!("the leading election node {} does not name its host", node.name)),
+        Ok(name) => Ok(name),
+        Err(_) => Err(format!("the leading election node {} does not hold text", node.name)),
+    }
+}
+
+/// The leader by election nodes. Where schedulers of different releases use different libraries, each library elects
+/// one of its own. A host that no scheduler can be matched with is not known, and contradicts nobody.
 pub fn by_ballots(nodes: &[Znode], roster: &Roster) -> Sight {
-    let Some(first) = ballots(nodes).first().copied() else { return Sight::Nobody };
-    match std::str::from_utf8(&first.data).map(str::trim) {
-        Ok("" | "<unknown>") => {
-            Sight::Unknown(format!("the leading election node {} does not name its host", first.name))
+    let sight = |node: &&Znode| match ballot_host(node) {
+        Err(why) => Sight::Unknown(why),
+        Ok(name) => match roster.sight_of(name, None) {
+            Sight::Stranger(name) => Sight::Unknown(format!(
+                "the leading election node names {name}, which is no scheduler of the inventory by name or address"
+            )),
+            known => known,
+        },
+    };
+    let sights: Vec<Sight> = leading(nodes).iter().map(sight).collect();
+    let mut names: Vec<String> = Vec::new();
+    for sight in &sights {
+        match sight {
+            Sight::Leader(name) => names.push(name.clone()),
+            Sight::Stranger(_) | Sight::Nobody | Sight::Several(_) | Sight::Unknown(_) => return sight.clone(),
         }
-        Ok(name) => roster.sight_of(name, None),
-        Err(_) => Sight::Unknown(format!("the leading election node {} does not hold text", first.name)),
+    }
+    names.dedup();
+    match names.as_slice() {
+        [] => Sight::Nobody,
+        [name] => Sight::Leader(name.clone()),
+        _ => Sight::Several(names),
     }
 }
 

@@ -13,7 +13,7 @@ use super::args::EndsWith;
 use crate::{
     actions::{client_options, tool},
     aurora::{
-        client::{Client, ClientOptions, Credentials, serverset},
+        client::{Client, ClientOptions, Credentials, EnsembleAccess, serverset},
         clusters::{self, ClusterEntry, Way},
         leader::{Advertised, Sight, VarsSight, advertised, by_vars},
     },
@@ -209,23 +209,29 @@ async fn leader_by(entry: &ClusterEntry, file: &str) -> anyhow::Result<(String, 
     match entry.way() {
         Way::Direct(uri) => Ok((uri.to_owned(), format!("{file} names it"))),
         Way::Missing(why) => Err(bad_input(format!("{file} does not say how {} is reached: {why}", entry.name))),
-        Way::ZooKeeper { connect, path } => match advertised(&serverset(&connect, path, ENSEMBLE_MAX).await?, "http") {
-            Advertised::Leader(member) => {
-                let how = format!("advertised under {path} in ZooKeeper at {connect}");
-                Ok((format!("http://{}:{}", member.host, member.port), how))
-            }
-            Advertised::Nobody(candidates) if candidates.is_empty() => {
-                anyhow::bail!(
-                    "nobody is advertised under {path} in ZooKeeper at {connect}, and nobody stands for election"
-                )
-            }
-            Advertised::Nobody(candidates) => anyhow::bail!(
-                "nobody is advertised under {path} in ZooKeeper at {connect}; for election stand: {}. A prepared scheduler is not advertised: \
+        Way::ZooKeeper { connect, path } => {
+            match advertised(&serverset(&EnsembleAccess::open(&connect)?, path, ENSEMBLE_MAX).await?, "http") {
+                Advertised::Leader(member) => {
+                    let how = format!("advertised under {path} in ZooKeeper at {connect}");
+                    Ok((format!("http://{}:{}", member.host, member.port), how))
+                }
+                Advertised::Nobody(candidates) if candidates.is_empty() => {
+                    anyhow::bail!(
+                        "nobody is advertised under {path} in ZooKeeper at {connect}, and nobody stands for election"
+                    )
+                }
+                Advertised::Nobody(candidates) => anyhow::bail!(
+                    "nobody is advertised under {path} in ZooKeeper at {connect}; for election stand: {}. A prepared scheduler is not advertised: \
                  name it with scheduler_uri in place of zk, or use an inventory",
-                candidates.iter().map(|name| crate::hosts::clean::line(name.as_bytes())).collect::<Vec<_>>().join(", ")
-            ),
-            Advertised::Unclear(why) => anyhow::bail!("{path} in ZooKeeper at {connect} names no leader: {why}"),
-        },
+                    candidates
+                        .iter()
+                        .map(|name| crate::hosts::clean::line(name.as_bytes()))
+                        .collect::<Vec<_>>()
+                        .join(", ")
+                ),
+                Advertised::Unclear(why) => anyhow::bail!("{path} in ZooKeeper at {connect} names no leader: {why}"),
+            }
+        }
     }
 }
 

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, task::JoinHandle};
 
 use super::session::{finish_what_runs, report_path, signalled};
 use crate::{
-    actions::{Evidence, Secrets},
-    engine::{Handle, Perform, system_clock},
+    actions::{Evidence, LeaderWatch, Secrets, World},
+    aurora::leadership::{History, Span, Standing},
+    engine::{Handle, LeaderSeen, LeaderTone, Perform, system_clock},
     exit::Exit,
     headless::ended_exit,
+    hosts::clean,
     journal::SessionDir,
     session::Command,
     table,
@@ -26,6 +28,7 @@ pub async fn run(
     dir: &SessionDir,
 ) -> anyhow::Result<Exit> {
     let (remote, wakes) = tui::remote();
+    let watching = watch_leader(&handle, secrets);
     let options = options(&handle, wakes, secrets, resumed, dir);
     let (ended, end) = oneshot::channel();
     let views = handle.clone();
@@ -44,6 +47,7 @@ pub async fn run(
             end.await
         }
     };
+    watching.abort();
     let over = handle.snapshots.borrow().state.is_over();
     match end.context("the wizard broke off")?.context("drawing on the terminal")? {
         TuiEnd::Over | TuiEnd::Left if over => Ok(ended_exit(&handle.snapshots.borrow().state)),
@@ -54,6 +58,55 @@ pub async fn run(
             Ok(Exit::Left)
         }
     }
+}
+
+/// Shows who leads for as long as the wizard is there, where the inventory names a ZooKeeper.
+fn watch_leader(handle: &Handle, secrets: &Secrets) -> JoinHandle<()> {
+    let inventory = Arc::new(handle.snapshots.borrow().state.inventory().clone());
+    let world = World::new(inventory, secrets.clone());
+    let board = handle.leader.clone();
+    tokio::spawn(async move {
+        match LeaderWatch::of(&world) {
+            None => {}
+            Some(Ok(watch)) => {
+                let put = |history: &History| leader_seen(history).into_iter().for_each(|seen| board.put(seen));
+                watch.run(system_clock, put).await;
+            }
+            Some(Err(why)) => {
+                let now = system_clock();
+                board.put(LeaderSeen {
+                    words: clean::line(format!("unknown: {why}").as_bytes()),
+                    tone: LeaderTone::Unknown,
+                    since: now,
+                    longer: false,
+                    confirmed: now,
+                    before: None,
+                    elections: 0,
+                });
+            }
+        }
+    })
+}
+
+fn leader_seen(history: &History) -> Option<LeaderSeen> {
+    let span = history.now()?;
+    let tone = match &span.standing {
+        Standing::Advertised(_) => LeaderTone::Leads,
+        Standing::Elected(_) | Standing::Nobody | Standing::Several(_) | Standing::Unclear(_) => LeaderTone::Waits,
+        Standing::Unknown(_) => LeaderTone::Unknown,
+    };
+    let said = |standing: &Standing| clean::line(standing.brief().as_bytes());
+    let known = |span: &&Span| !matches!(span.standing, Standing::Unknown(_));
+    let before = history.spans().filter(known).last().filter(|_| tone == LeaderTone::Unknown);
+    Some(LeaderSeen {
+        words: said(&span.standing),
+        tone,
+        since: span.from,
+        longer: !span.began,
+        confirmed: span.to,
+        before: before.map(|span| said(&span.standing)),
+        elections: history.elections(),
+    })
 }
 
 fn options(handle: &Handle, wakes: tui::Wakes, secrets: &Secrets, resumed: bool, dir: &SessionDir) -> TuiOptions {

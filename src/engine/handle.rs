@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-use super::OutputStore;
+use super::{LeaderBoard, OutputStore};
 use crate::session::{Command, Event, Refusal, Stamp, State};
 
 /// Whether the session can go on.
@@ -48,6 +48,8 @@ pub struct Handle {
     pub events: broadcast::Sender<Numbered>,
     /// Output of actions, lossy; the full output is in a file for each attempt.
     pub output: OutputStore,
+    /// Who leads, where somebody looks; lossy.
+    pub leader: LeaderBoard,
 }
 
 impl Handle {

@@ -10,6 +10,7 @@
 
 mod clock;
 mod handle;
+mod leader;
 mod live;
 mod observe;
 mod output;
@@ -18,6 +19,7 @@ mod run;
 
 pub use clock::{Clock, system_clock};
 pub use handle::{Ask, Handle, Health, Numbered, Snapshot};
+pub use leader::{LeaderBoard, LeaderSeen, LeaderTone};
 pub use live::Live;
 pub use observe::{Observer, Reread};
 pub use output::{KeptLine, LINE_CHARS_MAX, LINES_MAX, Lines, OutputLine, OutputStore, Stream};

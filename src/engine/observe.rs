@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::{broadcast, mpsc, watch};
 
-use super::{Ask, Handle, Health, OutputStore, Snapshot};
+use super::{Ask, Handle, Health, LeaderBoard, OutputStore, Snapshot};
 use crate::session::{Command, Refusal, State};
 
 /// How often the record is read again.
@@ -27,8 +27,8 @@ impl Observer {
         let (asks_in, asks) = mpsc::channel(16);
         let snapshot = Snapshot { state: Arc::new(state), health: Health::ReadOnly(why.clone()) };
         let (published, snapshots) = watch::channel(snapshot);
-        let handle =
-            Handle { snapshots, asks: asks_in, events: broadcast::Sender::new(1), output: OutputStore::default() };
+        let (output, leader) = (OutputStore::default(), LeaderBoard::default());
+        let handle = Handle { snapshots, asks: asks_in, events: broadcast::Sender::new(1), output, leader };
         (Self { published, asks, reread, why }, handle)
     }
 

@@ -7,7 +7,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::{Ask, Clock, Handle, Health, Numbered, OutputStore, Perform, Snapshot, clock::jump};
+use super::{Ask, Clock, Handle, Health, LeaderBoard, Numbered, OutputStore, Perform, Snapshot, clock::jump};
 use crate::{
     journal::Journal,
     session::{Command, Decision, Effect, Event, Finding, Look, Order, Outcome, Refusal, Report, State, decide},
@@ -55,7 +55,8 @@ impl Engine {
         let (published, snapshots) = watch::channel(snapshot);
         let output = OutputStore::default();
         let events = broadcast::Sender::new(EVENTS_MAX);
-        let handle = Handle { snapshots, asks: asks_in, events: events.clone(), output: output.clone() };
+        let leader = LeaderBoard::default();
+        let handle = Handle { snapshots, asks: asks_in, events: events.clone(), output: output.clone(), leader };
         let looks = Arc::new(Semaphore::new(LOOKS_MAX));
         let health = Health::Writing;
         let left = false;

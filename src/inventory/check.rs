@@ -54,11 +54,15 @@ pub fn inventory_yaml(inventory: &Inventory) -> String {
             (name.as_str(), json!({ "vars": group.vars, "hosts": hosts.collect::<Vec<_>>() }))
         })
         .collect();
+    let mut cluster = json!({
+        "name": inventory.cluster, "practice": inventory.practice, "api": inventory.api, "vars": inventory.vars,
+    });
+    if let (Some(auth), Some(cluster)) = (&inventory.zookeeper_auth, cluster.as_object_mut()) {
+        cluster.insert("zookeeper_auth".to_owned(), json!(auth));
+    }
     let mut value = json!({
         "format": raw::FORMAT,
-        "cluster": {
-            "name": inventory.cluster, "practice": inventory.practice, "api": inventory.api, "vars": inventory.vars,
-        },
+        "cluster": cluster,
         "services": inventory.services,
         "groups": groups,
     });
@@ -95,8 +99,9 @@ fn inventory(checker: &mut Checker<'_>, raw: RawInventory) -> Inventory {
     let services = raw.services.into_iter().map(|(name, service)| (name, templates(service))).collect();
     let api = api(checker, raw.cluster.api);
     let firewall = raw.firewall.map(|raw| check_firewall::firewall(checker, raw, &groups));
+    let zookeeper_auth = raw.cluster.zookeeper_auth.map(place);
     let (cluster, practice) = (raw.cluster.name, raw.cluster.practice);
-    let inventory = Inventory { cluster, practice, api, vars, services, firewall, groups };
+    let inventory = Inventory { cluster, practice, api, zookeeper_auth, vars, services, firewall, groups };
     let known = Known::of(&inventory);
     services_are_known(checker, &inventory, &known);
     if let Some(firewall) = &inventory.firewall {
@@ -136,12 +141,16 @@ fn api(checker: &mut Checker<'_>, raw: RawApi) -> Api {
     if via == Via::Http && !raw.command.is_empty() {
         checker.report(&path.key("command"), "it means nothing without `via: aurora_admin`", None);
     }
-    let password = raw.password.map(|password| match password {
-        RawPassword::Env(name) => Password::Env(name),
-        RawPassword::File(file) => Password::File(file),
-    });
+    let password = raw.password.map(place);
     let RawApi { user, netrc, ca_file, command, auth_mechanism, .. } = raw;
     Api { via, user, password, netrc, ca_file, command, auth_mechanism }
+}
+
+fn place(raw: RawPassword) -> Password {
+    match raw {
+        RawPassword::Env(name) => Password::Env(name),
+        RawPassword::File(file) => Password::File(file),
+    }
 }
 
 fn host_name(checker: &mut Checker<'_>, name: &str, path: &DocPath) {

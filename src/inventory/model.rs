@@ -29,6 +29,9 @@ pub struct Inventory {
     /// How its schedulers are called.
     #[serde(default, skip_serializing_if = "Api::is_default")]
     pub api: Api,
+    /// Where `user:password` of ZooKeeper's digest scheme is, where reading needs it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zookeeper_auth: Option<Password>,
     /// Variables of the cluster.
     #[serde(default)]
     pub vars: Vars,

@@ -79,6 +79,8 @@ pub struct RawCluster {
     /// How its schedulers are called.
     #[serde(default)]
     pub api: RawApi,
+    /// Where `user:password` of ZooKeeper's digest scheme is. Reading needs none unless nodes are closed to the world.
+    pub zookeeper_auth: Option<RawPassword>,
     /// Variables of the cluster.
     #[serde(default)]
     pub vars: BTreeMap<String, RawScalar>,

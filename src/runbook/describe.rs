@@ -74,6 +74,9 @@ pub fn describe(kind: &Kind) -> String {
             let most = group.at_most.as_ref().map(|most| format!(", at most {most}")).unwrap_or_default();
             format!("see which replicas are registered under {} in ZooKeeper at {}{most}", group.path, group.connect)
         }
+        Kind::Leadership(watched) => {
+            format!("watch for {} who leads under {} in ZooKeeper at {}", watched.r#for, watched.path, watched.connect)
+        }
         Kind::InitializeLog(kind) if kind.with.as_str() == "none" => {
             format!("write an initialized log to {} as {}", kind.path, kind.user)
         }

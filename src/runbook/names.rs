@@ -331,6 +331,11 @@ impl<'a> Names<'a, '_> {
                     }
                 }
             }
+            Kind::Leadership(watched) => {
+                let group = GroupName(watched.among.clone());
+                self.group(&group, &own.key("among"));
+                self.host_var(&watched.url_var, &[&group], &own.key("url_var"));
+            }
             Kind::Process(Process::AbsentEverywhere { service, group }) => {
                 let own = own.key("absent_everywhere");
                 self.service(service, &own.key("service"));

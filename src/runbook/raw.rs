@@ -14,8 +14,8 @@ use super::{
     Mode,
     kind::{
         Aurora, Backup, Backups, Command, Elections, Files, Firewall, Flags, Http, Impact, InitializeLog, Kind, Leader,
-        LogGroup, LogLines, Master, Outcome, Port, Process, Quorum, Replica, Serverset, Service, Sweep, UndoWhat, Vars,
-        Verdict, Wait, Zookeeper,
+        Leadership, LogGroup, LogLines, Master, Outcome, Port, Process, Quorum, Replica, Serverset, Service, Sweep, UndoWhat,
+        Vars, Verdict, Wait, Zookeeper,
     },
     locate::{Content, Node},
     model::{Danger, Order},
@@ -366,7 +366,7 @@ pub enum RawValues {
 
 /// Every kind, by its key.
 const KINDS: &str = "command service firewall flags files http zookeeper wait process port log_lines undo aurora vars \
-    serverset leader replica backups backup master verdict elections quorum log_group initialize_log impact \
+    serverset leader replica backups backup master verdict elections leadership quorum log_group initialize_log impact \
     outcome sweep";
 
 fn one_kind(schema: &mut Schema) {
@@ -437,6 +437,8 @@ macro_rules! entry {
             verdict: Option<Verdict>,
             /// Who led when, by the logs of every host.
             elections: Option<Elections>,
+            /// Who leads while one watches, by ZooKeeper.
+            leadership: Option<Leadership>,
             /// Quorum arithmetic over every replica.
             quorum: Option<Quorum>,
             /// Who is registered in ZooKeeper as a replica of the log.
@@ -477,6 +479,7 @@ macro_rules! entry {
                     .or_else(|| self.master.take().map(Kind::Master))
                     .or_else(|| self.verdict.take().map(Kind::Verdict))
                     .or_else(|| self.elections.take().map(Kind::Elections))
+                    .or_else(|| self.leadership.take().map(Kind::Leadership))
                     .or_else(|| self.quorum.take().map(Kind::Quorum))
                     .or_else(|| self.log_group.take().map(Kind::LogGroup))
                     .or_else(|| self.initialize_log.take().map(Kind::InitializeLog))

@@ -17,7 +17,7 @@ use super::{
     ui::{Choose, DialogKind, OutputUi, Say, UiState, page_context},
 };
 use crate::{
-    engine::{Health, OutputStore},
+    engine::{Health, LeaderSeen, OutputStore},
     runbook::model::{Confirm, Danger, HostName, InputId, InputKind, LOCAL, StepId},
     session::{Command, Context as Names, Given, Refusal, RowStatus, Stamp, State, StepStatus, no_way_back, row_gates},
 };
@@ -31,6 +31,8 @@ pub struct World<'a> {
     pub health: &'a Health,
     /// Live output.
     pub output: &'a OutputStore,
+    /// Who leads, where somebody looks.
+    pub leader: Option<&'a LeaderSeen>,
     /// The time.
     pub now: Stamp,
     /// True if texts may be sent to the terminal's clipboard.

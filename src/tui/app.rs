@@ -26,7 +26,7 @@ use super::{
     wake::{Remote, Wake, Wakes},
 };
 use crate::{
-    engine::{Handle, Snapshot},
+    engine::{Handle, LeaderBoard, LeaderSeen, Snapshot},
     runbook::model::InputId,
     session::{Command, Stamp},
     table::Table,
@@ -134,6 +134,8 @@ struct App {
     snapshot: Snapshot,
     output: crate::engine::OutputStore,
     output_seen: (usize, u64),
+    board: LeaderBoard,
+    leader: Option<LeaderSeen>,
     asks: Sender<(u64, Command)>,
     options: TuiOptions,
     info: Info,
@@ -155,6 +157,7 @@ impl App {
         let info = Info { practice: options.practice.clone(), report: options.report.clone() };
         let snapshots = handle.snapshots.clone();
         let output = handle.output.clone();
+        let board = handle.leader.clone();
         let asks = carry_asks(handle, &options.wakes.remote)?;
         let message = options.resumed.then(|| text::RESUMED.to_owned());
         let ui = UiState { message, ..UiState::default() };
@@ -164,6 +167,8 @@ impl App {
             snapshot,
             output_seen: output.len(),
             output,
+            leader: board.get(),
+            board,
             asks,
             options,
             info,
@@ -217,6 +222,11 @@ impl App {
             self.take(wake)?;
         }
         self.take_flags()?;
+        let leader = self.board.get();
+        if leader != self.leader {
+            self.leader = leader;
+            self.dirty = true;
+        }
         let output = self.output.len();
         if output != self.output_seen {
             self.output_seen = output;
@@ -342,6 +352,7 @@ impl App {
             state: &self.snapshot.state,
             health: &self.snapshot.health,
             output: &self.output,
+            leader: self.leader.as_ref(),
             now: (self.options.clock)(),
             may_copy: self.options.may_copy,
             takes_secrets: self.options.keep_secret.is_some(),
@@ -355,6 +366,7 @@ impl App {
             state: &self.snapshot.state,
             health: &self.snapshot.health,
             output: &self.output,
+            leader: self.leader.as_ref(),
             now,
             may_copy: self.options.may_copy,
             takes_secrets: self.options.keep_secret.is_some(),

@@ -26,23 +26,25 @@ use firstlight::{
 };
 use serde_json::{Value, json};
 
+use crate::zk;
+
 /// What the scripted scheduler holds and was asked.
 #[derive(Default)]
-struct Held {
+pub struct Held {
     cluster: String,
-    ready: bool,
+    pub ready: bool,
     staged: Option<Vec<String>>,
     stored: Vec<String>,
-    vars: String,
+    pub vars: String,
     state: String,
     calls: Vec<String>,
     /// The connection breaks instead of an answer to a commit.
     drops_commit: bool,
 }
 
-type Shared = Arc<Mutex<Held>>;
+pub type Shared = Arc<Mutex<Held>>;
 
-fn server(held: &Shared) -> String {
+pub fn server(held: &Shared) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let at = listener.local_addr().unwrap();
     let held = held.clone();
@@ -148,7 +150,7 @@ fn call(held: &mut Held, body: &str) -> Option<String> {
     Some(String::from_utf8(tjson::encode_message(&method.reply(1, &response)).unwrap()).unwrap())
 }
 
-fn world(hosts: &Value) -> World {
+pub fn world(hosts: &Value) -> World {
     let inventory: Inventory = serde_json::from_value(json!({
         "cluster": "west", "groups": { "schedulers": { "hosts": hosts } },
     }))
@@ -164,7 +166,7 @@ fn kind(value: Value) -> Kind {
     serde_json::from_value(value).unwrap()
 }
 
-async fn see(world: &World, value: Value, known: &Known) -> Report {
+pub async fn see(world: &World, value: Value, known: &Known) -> Report {
     let purpose = Purpose::Happened { attempt: AttemptId(1) };
     let order = Look {
         purpose,
@@ -190,7 +192,7 @@ async fn run(world: &World, value: Value) -> Outcome {
     attempt(world, &order, &Sink::none(), &Stop::never()).await
 }
 
-fn held(staged: Option<&[&str]>) -> Shared {
+pub fn held(staged: Option<&[&str]>) -> Shared {
     let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
     let held = Held {
         cluster: "west".to_owned(),
@@ -296,7 +298,10 @@ async fn gauges_and_the_leader() {
     assert!(see(&world, leader.clone(), &Known::new()).await.seen.contains("not ready"));
     other.lock().unwrap().vars = "scheduler_lifecycle_ACTIVE 1\n".to_owned();
     let both = see(&world, leader, &Known::new()).await;
-    assert!(both.finding == Finding::Fails && both.seen.contains("do not agree"), "{both:?}");
+    assert!(
+        both.finding == Finding::Fails && both.seen.contains("more than one scheduler answers as leader"),
+        "{both:?}"
+    );
     let vars = |has: Value, any: Value| json!({ "vars": { "url": urls[0], "has": has, "any": any } });
     let cases = [
         (json!({ "framework_registered": "0" }), json!({}), Finding::Holds),
@@ -548,116 +553,33 @@ async fn no_ensemble_is_unknown() {
     }
 }
 
-/// A real ZooKeeper on loopback; ends with the test.
-struct Ensemble {
-    child: std::process::Child,
-    connect: String,
-    _dir: tempfile::TempDir,
-}
-
-impl Drop for Ensemble {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Starts the ZooKeeper of Debian's package, if it is there.
-fn ensemble() -> Option<Ensemble> {
-    if !Path::new("/usr/share/java/zookeeper.jar").exists() {
-        eprintln!("skipped: no ZooKeeper is installed");
-        return None;
-    }
-    let dir = tempfile::TempDir::new().unwrap();
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let data = dir.path().display();
-    let text = format!(
-        "dataDir={data}\nclientPort={port}\nclientPortAddress=127.0.0.1\nadmin.enableServer=false\ntickTime=500\n"
-    );
-    fs::write(dir.path().join("zoo.cfg"), text).unwrap();
-    let child = std::process::Command::new("java")
-        .args(["-Xmx128m", "-cp", "/etc/zookeeper/conf:/usr/share/java/*"])
-        .arg("org.apache.zookeeper.server.quorum.QuorumPeerMain")
-        .arg(dir.path().join("zoo.cfg"))
-        .stdin(std::process::Stdio::null())
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .ok()?;
-    Some(Ensemble { child, connect: format!("127.0.0.1:{port}"), _dir: dir })
-}
-
-async fn session(ensemble: &Ensemble) -> zookeeper_client::Client {
-    let started = std::time::Instant::now();
-    loop {
-        match zookeeper_client::Client::connect(&ensemble.connect).await {
-            Ok(client) => return client,
-            Err(error) => assert!(started.elapsed() < std::time::Duration::from_secs(30), "{error}"),
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    }
-}
-
-#[tokio::test]
-async fn a_real_ensemble_tells_who_is_advertised_and_elected() {
-    use zookeeper_client::{Acls, CreateMode};
-    let Some(ensemble) = ensemble() else { return };
-    let client = session(&ensemble).await;
-    let held = held(None);
-    held.lock().unwrap().vars = "scheduler_lifecycle_LEADER_AWAITING_REGISTRATION 1\n".to_owned();
-    let url = server(&held);
-    let world = world(&json!([{ "name": "s1", "reach": "local", "vars": { "api_url": url, "hostname": "sched-1" } }]));
-    let serverset = |member: Option<&str>, is: &str| json!({ "serverset": { "connect": ensemble.connect, "path": "/aurora/scheduler", "member": member, "is": is } });
-    let seen = see(&world, serverset(None, "absent"), &Known::new()).await;
-    assert!(seen.finding == Finding::Holds && seen.seen.contains("is not there"), "{seen:?}");
-    let lasting = CreateMode::Persistent.with_acls(Acls::anyone_all());
-    client.mkdir("/aurora/scheduler", &lasting).await.unwrap();
-    let ballot = "/aurora/scheduler/_c_3f0c-lock-0000000003";
-    client.create(ballot, b"sched-1", &lasting).await.unwrap();
-    let leader = json!({ "leader": { "among": "schedulers", "url_var": "api_url", "connect": ensemble.connect, "path": "/aurora/scheduler", "prepared": true } });
-    let seen = see(&world, leader.clone(), &Known::new()).await;
-    assert_eq!((seen.finding, &seen.outputs["by_zookeeper"]), (Finding::Holds, &json!("s1")), "{seen:?}");
-    client.create("/aurora/scheduler/_c_1aaa-lock-0000000001", b"stranger", &lasting).await.unwrap();
-    let seen = see(&world, leader, &Known::new()).await;
-    assert!(seen.finding == Finding::Fails && seen.seen.contains("stranger"), "{seen:?}");
-    let member = br#"{"serviceEndpoint":{"host":"sched-1","port":8081},"additionalEndpoints":{},"status":"ALIVE"}"#;
-    client.create("/aurora/scheduler/member_0000000004", member, &lasting).await.unwrap();
-    let cases = [
-        (Some("sched-1:8081"), "present", Finding::Holds),
-        (Some("sched-1:8081"), "only", Finding::Holds),
-        (Some("sched-1:8081"), "absent", Finding::Fails),
-        (Some("sched-2:8081"), "absent", Finding::Holds),
-        (Some("sched-2:8081"), "present", Finding::Fails),
-        (None, "absent", Finding::Fails),
-    ];
-    for (member, is, wanted) in cases {
-        assert_eq!(see(&world, serverset(member, is), &Known::new()).await.finding, wanted, "{member:?} {is}");
-    }
-    let node = |exists: bool| json!({ "zookeeper": { "connect": ensemble.connect, "path": ballot, "exists": exists } });
-    assert_eq!(see(&world, node(true), &Known::new()).await.finding, Finding::Holds);
-    assert_eq!(see(&world, node(false), &Known::new()).await.finding, Finding::Fails);
-    the_group_of_replicas_is_counted(&ensemble, &client).await;
-}
-
 /// Nobody, a part, all, and a stranger below the path of the replicas' group.
-async fn the_group_of_replicas_is_counted(ensemble: &Ensemble, client: &zookeeper_client::Client) {
+#[test]
+fn the_group_of_replicas_is_counted() {
+    let Some(ensemble) = zk::ensemble::shared() else { return };
+    let _guard = ensemble.with_others();
+    zk::run(count_the_group(&ensemble.connect(), ensemble));
+}
+
+async fn count_the_group(connect: &str, ensemble: &zk::ensemble::Ensemble) {
     let world = alone();
-    let group = |most: &str| json!({ "log_group": { "connect": ensemble.connect, "path": "/aurora/replicated-log", "at_most": most } });
+    let client = ensemble.writer().await;
+    let group = |most: &str| json!({ "log_group": { "connect": connect, "path": "/counted/replicated-log", "at_most": most } });
     let known = Known::from([(Register::from("replicas"), [(HostName::from("s1"), json!({}))].into())]);
-    let quorum = |connect: &str| json!({ "quorum": { "replicas": "replicas", "quorum": "2", "connect": connect, "log_group": "/aurora/replicated-log" } });
+    let quorum = |connect: &str| json!({ "quorum": { "replicas": "replicas", "quorum": "2", "connect": connect, "log_group": "/counted/replicated-log" } });
     let lasting = zookeeper_client::CreateMode::Persistent.with_acls(zookeeper_client::Acls::anyone_all());
     assert_eq!(see(&world, group("0"), &Known::new()).await.finding, Finding::Holds, "there is no such path yet");
-    client.mkdir("/aurora/replicated-log", &lasting).await.unwrap();
+    client.mkdir("/counted/replicated-log", &lasting).await.unwrap();
     // The second one was killed and started again: its old session lives on beside the new one.
     for (n, (port, word)) in
         [(1, "part"), (2, "part"), (2, "part"), (3, "whole"), (9, "strangers")].into_iter().enumerate()
     {
-        let path = format!("/aurora/replicated-log/{n:010}");
+        let path = format!("/counted/replicated-log/{n:010}");
         client.create(&path, format!("log-replica(1)@10.0.0.{port}:8083").as_bytes(), &lasting).await.unwrap();
-        let seen = see(&world, quorum(&ensemble.connect), &known).await;
+        let seen = see(&world, quorum(connect), &known).await;
         assert_eq!((seen.finding, &seen.outputs["group"]), (Finding::Holds, &json!(word)), "{seen:?}");
     }
-    let seen = see(&world, quorum(&ensemble.connect), &known).await;
+    let seen = see(&world, quorum(connect), &known).await;
     assert!(seen.seen.contains("DANGER: 4 replicas") && seen.seen.contains("10.0.0.9:8083"), "{seen:?}");
     assert!(seen.details.iter().any(|line| line.starts_with("DANGER")), "{seen:?}");
     let seen = see(&world, group("0"), &Known::new()).await;

@@ -42,6 +42,7 @@ pub fn opened(id: &str) -> Opened {
             cluster: "west".to_owned(),
             practice: true,
             api: firstlight::inventory::Api::default(),
+            zookeeper_auth: None,
             vars: [("ratio".to_owned(), json!(0.1)), ("port".to_owned(), json!(8081))].into(),
             services: [].into(),
             firewall: None,

@@ -40,3 +40,4 @@ mod terminal;
 mod tidy;
 mod wizard;
 mod wizard_table;
+mod zk;

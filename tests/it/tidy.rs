@@ -88,7 +88,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("ratatui", &["tui/"]),
     ("crossterm", &["tui/"]),
     ("reqwest", &["actions/", "aurora/client", "hosts/", "mesos/client", "practice/"]),
-    ("zookeeper_client", &["actions/", "aurora/client", "hosts/", "practice/"]),
+    ("zookeeper_client", &["aurora/client/ensemble/", "practice/"]),
     ("hyper", &["practice/"]),
     ("rusty_leveldb", &["practice/"]),
     ("serde_yaml", &["runbook/raw.rs"]),

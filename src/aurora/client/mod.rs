@@ -1,4 +1,4 @@
-//! Calls to one scheduler over HTTP: API, pages, credentials, TLS; and how a leader is looked up in ZooKeeper.
+//! Calls to one scheduler over HTTP: API, pages, credentials, TLS; and what ZooKeeper says, read only.
 //!
 //! Each answer is bounded in time and bytes, no redirect is followed, nothing is sent twice; see the parts.
 
@@ -14,7 +14,7 @@ mod tls;
 
 pub use command::{AdminTool, RunCommand};
 pub use credentials::{CredentialsError, SecretSource, read_secret};
-pub use ensemble::{EnsembleError, serverset};
+pub use ensemble::{EnsembleAccess, EnsembleError, EnsembleReader, Node, follow, serverset};
 pub use error::{ClientError, Sent};
 pub use netrc::{Netrc, NetrcError};
 pub use options::{BODY_BYTES_MAX, ClientOptions, Credentials, Login, Protocol};

@@ -259,6 +259,9 @@ pub struct Verdict {
     /// The register that holds each host's `log_lines` outputs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub logs: Option<String>,
+    /// The register that holds the outputs of `leadership`, if somebody watched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watched: Option<String>,
     /// The quorum size.
     pub quorum: Text,
     /// The engineer's own answer: does the leader keep changing?

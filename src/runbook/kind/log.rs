@@ -13,6 +13,27 @@ use crate::runbook::text::{Slot, Text};
 pub struct Elections {
     /// The register that holds each host's `log_lines` outputs.
     pub logs: String,
+    /// The register that holds the outputs of `leadership`, if somebody watched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watched: Option<String>,
+}
+
+/// Who leads while one watches, by the nodes in ZooKeeper: each change with its time and how long it lasted.
+/// Outputs `watched` (`steady`, `handed_over`, `changing`, `nobody`, `unknown`), `elections` (how often another came to lead), `leader`
+/// (who led last), `says` (all of it in words), `story` (one line for each change).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Leadership {
+    /// The group of schedulers.
+    pub among: String,
+    /// The host variable that holds a scheduler's base URL.
+    pub url_var: String,
+    /// `host:port,host:port`.
+    pub connect: Text,
+    /// The serverset's path with the chroot.
+    pub path: Text,
+    /// How long to watch, as in `20s`.
+    pub r#for: Text,
 }
 
 /// Quorum arithmetic over every host's `replica`; who could not be looked at is counted as unknown.
@@ -58,6 +79,14 @@ pub struct InitializeLog {
     pub with: Text,
     /// The user to run it as, and to own what is written.
     pub user: Text,
+}
+
+impl Leadership {
+    pub(super) fn texts<'a>(&'a mut self, give: &mut dyn FnMut(Slot<'a>)) {
+        give(Slot::Plain(&mut self.connect));
+        give(Slot::Plain(&mut self.path));
+        give(Slot::Plain(&mut self.r#for));
+    }
 }
 
 impl Quorum {

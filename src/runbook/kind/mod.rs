@@ -16,7 +16,7 @@ pub use firewall::Firewall;
 pub use generic::{
     Capture, Command, Files, Flags, Http, LogLines, Method, Port, Process, Service, UndoWhat, Wait, Zookeeper,
 };
-pub use log::{Elections, InitializeLog, LogGroup, Quorum};
+pub use log::{Elections, InitializeLog, Leadership, LogGroup, Quorum};
 
 use serde::{Deserialize, Serialize};
 
@@ -70,6 +70,8 @@ pub enum Kind {
     Verdict(Verdict),
     /// Who led when, by the logs of every host.
     Elections(Elections),
+    /// Who leads while one watches, by ZooKeeper.
+    Leadership(Leadership),
     /// Quorum arithmetic over every replica.
     Quorum(Quorum),
     /// Who is registered in ZooKeeper as a replica of the log.
@@ -126,6 +128,7 @@ impl Kind {
             Self::Master(_) => "master",
             Self::Verdict(_) => "verdict",
             Self::Elections(_) => "elections",
+            Self::Leadership(_) => "leadership",
             Self::Quorum(_) => "quorum",
             Self::LogGroup(_) => "log_group",
             Self::InitializeLog(_) => "initialize_log",
@@ -160,6 +163,7 @@ impl Kind {
             | Self::Master(_)
             | Self::Verdict(_)
             | Self::Elections(_)
+            | Self::Leadership(_)
             | Self::Quorum(_)
             | Self::LogGroup(_)
             | Self::Impact(_)
@@ -172,9 +176,12 @@ impl Kind {
     pub fn registers(&self) -> Vec<&str> {
         match self {
             Self::Verdict(verdict) => {
-                std::iter::once(&verdict.replicas).chain(&verdict.logs).map(String::as_str).collect()
+                let others = verdict.logs.iter().chain(&verdict.watched);
+                std::iter::once(&verdict.replicas).chain(others).map(String::as_str).collect()
             }
-            Self::Elections(elections) => vec![elections.logs.as_str()],
+            Self::Elections(elections) => {
+                std::iter::once(&elections.logs).chain(&elections.watched).map(String::as_str).collect()
+            }
             Self::Quorum(quorum) => vec![quorum.replicas.as_str()],
             Self::Outcome(outcome) => vec![outcome.prediction.as_str()],
             Self::Master(master) => master.since.iter().map(String::as_str).collect(),
@@ -252,6 +259,7 @@ impl Kind {
                 "page",
             ]),
             Self::LogGroup(_) => Some(&["count", "registered"]),
+            Self::Leadership(_) => Some(&["watched", "elections", "leader", "says", "story", "page"]),
             Self::Verdict(_) => Some(VERDICT),
             _ => None,
         }
@@ -282,6 +290,7 @@ impl Kind {
             Self::Master(kind) => kind.texts(give),
             Self::Verdict(kind) => kind.texts(give),
             Self::Elections(_) => {}
+            Self::Leadership(kind) => kind.texts(give),
             Self::Quorum(kind) => kind.texts(give),
             Self::LogGroup(kind) => kind.texts(give),
             Self::InitializeLog(kind) => kind.texts(give),

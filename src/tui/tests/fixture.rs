@@ -6,7 +6,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::{buffer::Buffer, layout::Rect};
 
 use crate::{
-    engine::{Health, OutputLine, OutputStore, Stream},
+    engine::{Health, LeaderSeen, OutputLine, OutputStore, Stream},
     inventory::load_inventory,
     runbook::{
         Mode,
@@ -67,6 +67,7 @@ pub struct Fixture {
     pub info: Info,
     pub health: Health,
     pub output: OutputStore,
+    pub leader: Option<LeaderSeen>,
     pub looks: Vec<Look>,
     pub orders: Vec<Order>,
     pub size: (u16, u16),
@@ -87,6 +88,7 @@ impl Fixture {
             info: Info { report: Some("/home/ada/report.md".to_owned()), ..Info::default() },
             health: Health::Writing,
             output: OutputStore::default(),
+            leader: None,
             looks: Vec::new(),
             orders: Vec::new(),
             size: (80, 24),
@@ -202,6 +204,7 @@ impl Fixture {
             state: &self.state,
             health: &self.health,
             output: &self.output,
+            leader: self.leader.as_ref(),
             now: self.now,
             may_copy: true,
             takes_secrets: true,

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::fixture::{Fixture, text_of};
 use crate::{
-    engine::Health,
+    engine::{Health, LeaderSeen, LeaderTone},
     runbook::Mode,
     session::{Command, Finding, Outcome, Purpose, Report},
 };
@@ -46,10 +46,37 @@ const SCENES: &[Scene] = &[
     ("dialog-evidence", || with(blocked(), "e")),
     ("dialog-pick", pick),
     ("dialog-drift", || with(drift(), "D")),
+    ("leader", leader),
+    ("leader-unknown", leader_unknown),
 ];
 
 fn with(mut fixture: Fixture, keys: &str) -> Fixture {
     fixture.typed(keys);
+    fixture
+}
+
+/// One who leads, and who was not there from the beginning.
+fn leader() -> Fixture {
+    let mut fixture = walked("stop");
+    let since = fixture.now;
+    fixture.wait(252_000);
+    let (confirmed, words) = (fixture.now, "s1 leads, advertised".to_owned());
+    let (tone, before) = (LeaderTone::Leads, None);
+    fixture.leader = Some(LeaderSeen { words, tone, since, longer: false, confirmed, before, elections: 2 });
+    fixture.wait(2_000);
+    fixture
+}
+
+/// Nothing is known any more, and the reason is longer than the line.
+fn leader_unknown() -> Fixture {
+    let mut fixture = leader();
+    let since = fixture.now;
+    fixture.wait(12_000);
+    let words =
+        "unknown: no session with ZooKeeper at 10.0.0.1:2181,10.0.0.2:2181: it runs without a quorum".to_owned();
+    let before = Some("s1 leads, advertised".to_owned());
+    let (tone, confirmed) = (LeaderTone::Unknown, fixture.now);
+    fixture.leader = Some(LeaderSeen { words, tone, since, longer: false, confirmed, before, elections: 2 });
     fixture
 }
 

@@ -3,6 +3,7 @@
 
 mod bottom;
 mod dialog;
+mod leader;
 mod now;
 mod output;
 mod over;

@@ -2,7 +2,7 @@
 
 use ratatui::{buffer::Buffer, layout::Rect};
 
-use super::{bottom, dialog, now, output, over, page, plan, table, top, tree};
+use super::{bottom, dialog, leader, now, output, over, page, plan, table, top, tree};
 use crate::session::Life;
 use crate::tui::{
     act::World,
@@ -45,7 +45,8 @@ pub fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) -> Facts {
         return facts;
     }
     top::draw(scene, Rect { height: 1, ..area }, buf);
-    let body = below(area, 1);
+    let (row, body) = split_down(below(area, 1), leader::rows(scene, area));
+    leader::draw(scene, row, buf);
     let bottom_line = u16::from(body.height > 1);
     let (body, bottom) = split_down(body, body.height.saturating_sub(bottom_line));
     if scene.ui.table.as_ref().is_some_and(|table| table.open) {
@@ -57,7 +58,7 @@ pub fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) -> Facts {
     }
     bottom::draw(scene, bottom, buf);
     if scene.ui.dialog.is_some() {
-        dialog::draw(scene, below(area, 1), buf, &mut facts);
+        dialog::draw(scene, below(area, 1 + leader::rows(scene, area)), buf, &mut facts);
     }
     facts
 }
