@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     aurora::{
-        client::{EnsembleReader, Node},
+        client::{EnsembleAccess, EnsembleReader, Node},
         leader::{Member, Znode},
     },
     hosts::clean,
@@ -29,20 +29,32 @@ const DATA_LINES: usize = 20;
 /// The endpoint under which schedulers advertise themselves unless told otherwise.
 pub(super) const ENDPOINT: &str = "http";
 
-async fn open(scene: &Scene<'_>, connect: &str) -> Result<EnsembleReader, String> {
+fn access(scene: &Scene<'_>, connect: &str) -> Result<EnsembleAccess, String> {
     let connect = connect.trim();
     if connect == NO_ENSEMBLE || connect.is_empty() {
         return Err("there is no ZooKeeper here".to_owned());
     }
-    let access = ensemble_access(&scene.world.inventory, connect).map_err(|error| error.to_string())?;
+    ensemble_access(&scene.world.inventory, connect).map_err(|error| error.to_string())
+}
+
+async fn open(scene: &Scene<'_>, access: &EnsembleAccess) -> Result<EnsembleReader, String> {
     let within = scene.at_most(LOOK_MAX).mul_f32(0.9);
-    EnsembleReader::open(&access, within).await.map_err(|error| error.to_string())
+    EnsembleReader::open(access, within).await.map_err(|error| error.to_string())
 }
 
 /// The candidates and members below a path; `None` if it is not there.
 pub(super) async fn candidates(scene: &Scene<'_>, connect: &str, path: &str) -> Result<Option<Vec<Znode>>, String> {
-    let reader = open(scene, connect).await?;
+    let reader = open(scene, &access(scene, connect)?).await?;
     reader.candidates(path).await.map_err(|error| error.to_string())
+}
+
+/// The replicas' nodes below a path; `None` if it is not there. Schedulers take that path from the root: a chroot is
+/// for their election alone.
+pub(super) async fn replicas(scene: &Scene<'_>, connect: &str, path: &str) -> Result<Option<Vec<Znode>>, String> {
+    let mut access = access(scene, connect)?;
+    access.ensemble.chroot = None;
+    let reader = open(scene, &access).await?;
+    reader.children(path).await.map_err(|error| error.to_string())
 }
 
 pub(super) async fn look(scene: &Scene<'_>, zookeeper: &Zookeeper) -> Report {
@@ -51,7 +63,7 @@ pub(super) async fn look(scene: &Scene<'_>, zookeeper: &Zookeeper) -> Report {
 
 async fn look_or(scene: &Scene<'_>, zookeeper: &Zookeeper) -> Result<Report, String> {
     let path = zookeeper.path.as_str();
-    let reader = open(scene, zookeeper.connect.as_str()).await?;
+    let reader = open(scene, &access(scene, zookeeper.connect.as_str())?).await?;
     match reader.node(path).await.map_err(|error| error.to_string())? {
         Some(Node { data, children }) => {
             let words = format!("{path} is there, with {} bytes and {children} children", data.len());

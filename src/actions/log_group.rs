@@ -55,7 +55,7 @@ impl Registered {
 
 /// Who is registered below a path; nobody, if it is not there.
 pub(super) async fn registered(scene: &Scene<'_>, connect: &str, path: &str) -> Result<Registered, String> {
-    let nodes = ensemble::children(scene, connect, path).await?;
+    let nodes = ensemble::replicas(scene, connect, path).await?;
     Ok(Registered::of(&nodes.unwrap_or_default()))
 }
 

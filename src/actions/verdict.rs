@@ -6,6 +6,7 @@
 use serde_json::{Value, json};
 
 use super::{
+    ensemble::NO_ENSEMBLE,
     log_group,
     scene::{Scene, seen},
 };
@@ -24,8 +25,6 @@ use crate::{
     session::{Known, Report},
 };
 
-/// What stands in place of an address where there is no ensemble.
-const NO_ENSEMBLE: &str = "none";
 /// Leaderships that are told.
 const STORY: usize = 40;
 

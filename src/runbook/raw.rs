@@ -14,8 +14,8 @@ use super::{
     Mode,
     kind::{
         Aurora, Backup, Backups, Command, Elections, Files, Firewall, Flags, Http, Impact, InitializeLog, Kind, Leader,
-        Leadership, LogGroup, LogLines, Master, Outcome, Port, Process, Quorum, Replica, Serverset, Service, Sweep, UndoWhat,
-        Vars, Verdict, Wait, Zookeeper,
+        Leadership, LogGroup, LogLines, Master, Outcome, Port, Process, Quorum, Replica, Serverset, Service, Sweep,
+        UndoWhat, Vars, Verdict, Wait, Zookeeper,
     },
     locate::{Content, Node},
     model::{Danger, Order},

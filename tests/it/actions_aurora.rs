@@ -564,7 +564,8 @@ fn the_group_of_replicas_is_counted() {
 async fn count_the_group(connect: &str, ensemble: &zk::ensemble::Ensemble) {
     let world = alone();
     let client = ensemble.writer().await;
-    let group = |most: &str| json!({ "log_group": { "connect": connect, "path": "/counted/replicated-log", "at_most": most } });
+    let group =
+        |most: &str| json!({ "log_group": { "connect": connect, "path": "/counted/replicated-log", "at_most": most } });
     let known = Known::from([(Register::from("replicas"), [(HostName::from("s1"), json!({}))].into())]);
     let quorum = |connect: &str| json!({ "quorum": { "replicas": "replicas", "quorum": "2", "connect": connect, "log_group": "/counted/replicated-log" } });
     let lasting = zookeeper_client::CreateMode::Persistent.with_acls(zookeeper_client::Acls::anyone_all());

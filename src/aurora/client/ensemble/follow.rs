@@ -13,7 +13,7 @@ use tokio::{
 };
 use zookeeper_client::{EventType, SessionState, Stat, WatchedEvent};
 
-use super::{EnsembleAccess, EnsembleError, EnsembleReader, Fault, REQUEST_MAX};
+use super::{EnsembleAccess, EnsembleError, EnsembleReader, Fault, REQUEST_MAX, with_part};
 use crate::aurora::leadership::Sighting;
 
 /// How often what is known is confirmed while nothing changes.
@@ -134,7 +134,7 @@ impl EnsembleReader {
                 Err(Fault::Other(error)) => return Err(error),
             };
             changes.spawn(watcher.changed());
-            let nodes = self.with_data(path, names).await?;
+            let nodes = self.with_data(path, with_part(names)).await?;
             // A member may take back its status without going away.
             for node in nodes.iter().filter(|node| node.is_member()) {
                 let member = format!("{}/{}", path.trim_end_matches('/'), node.name);

@@ -46,6 +46,12 @@ impl EnsembleAccess {
     }
 }
 
+/// The names that have a part in an election.
+fn with_part(mut names: Vec<String>) -> Vec<String> {
+    names.retain(|name| Znode::named(name).has_part());
+    names
+}
+
 /// Why ZooKeeper did not say it.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum EnsembleError {
@@ -139,6 +145,19 @@ impl EnsembleReader {
             return Ok(None);
         }
         match self.in_time(path, self.client.list_children(path)).await {
+            Ok(names) => self.with_data(path, with_part(names)).await.map(Some),
+            Err(Fault::Missing) => Ok(None),
+            Err(Fault::Other(error)) => Err(error),
+        }
+    }
+
+    /// Every child of a node with its data, by name; `None` if it is not there.
+    pub async fn children(&self, path: &str) -> Result<Option<Vec<Znode>>, EnsembleError> {
+        self.sync(path).await?;
+        if !self.may_list(path).await? {
+            return Ok(None);
+        }
+        match self.in_time(path, self.client.list_children(path)).await {
             Ok(names) => self.with_data(path, names).await.map(Some),
             Err(Fault::Missing) => Ok(None),
             Err(Fault::Other(error)) => Err(error),
@@ -174,9 +193,8 @@ impl EnsembleReader {
         Ok(true)
     }
 
-    /// The data of the children that have a part in the election. All are asked for before the first is waited for.
+    /// The data of children. All are asked for before the first is waited for.
     async fn with_data(&self, path: &str, mut names: Vec<String>) -> Result<Vec<Znode>, EnsembleError> {
-        names.retain(|name| Znode::named(name).has_part());
         names.truncate(CHILDREN_MAX);
         names.sort();
         let below = |name: &String| format!("{}/{name}", path.trim_end_matches('/'));
