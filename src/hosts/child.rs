@@ -113,9 +113,10 @@ pub(super) fn sessions() -> BTreeSet<i32> {
 
 /// Runs a program through the stub.
 pub(super) async fn run(stub: &Path, run: &Run, output: &dyn Output, stop: &Stop) -> Result<Ran, HostError> {
-    let mut child = spawn(stub, run)?;
-    let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
-    let mut listed = pid.map(Listed::new);
+    let stdin = if run.stdin.is_some() { Stdio::piped() } else { Stdio::null() };
+    let mut child = spawn(stub, run, stdin)?;
+    let mut listed = Listed::of(&child);
+    let pid = listed.as_ref().map(|listed| listed.pid);
     let feeding = child.stdin.take().zip(run.stdin.clone()).map(|(mut pipe, bytes)| {
         tokio::spawn(async move {
             // A program that does not read its input to the end is not an error of ours.
@@ -127,12 +128,13 @@ pub(super) async fn run(stub: &Path, run: &Run, output: &dyn Output, stop: &Stop
         feeding.abort();
     }
     if let Some(listed) = &mut listed {
-        listed.ended = true;
+        listed.ended();
     }
     ran
 }
 
-fn spawn(stub: &Path, run: &Run) -> Result<Child, HostError> {
+/// Starts a program through the stub; its outputs are pipes.
+pub(super) fn spawn(stub: &Path, run: &Run, stdin: Stdio) -> Result<Child, HostError> {
     let Some(program) = run.argv.first() else {
         return Err(HostError::Refused { path: String::new(), why: "there is no program to run" });
     };
@@ -148,22 +150,28 @@ fn spawn(stub: &Path, run: &Run) -> Result<Child, HostError> {
     if let Some(cwd) = &run.cwd {
         command.current_dir(cwd);
     }
-    let stdin = if run.stdin.is_some() { Stdio::piped() } else { Stdio::null() };
     command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     command.spawn().map_err(|error| HostError::Io { doing: "run", path: program.clone(), why: error.to_string() })
 }
 
 /// Keeps a session listed while its child runs. Given up before the child has ended, it takes the whole group along:
 /// the runtime's own kill on drop reaches the child alone.
-struct Listed {
+pub(super) struct Listed {
     pid: Pid,
     ended: bool,
 }
 
 impl Listed {
-    fn new(pid: Pid) -> Self {
+    /// Lists a child that has just been started.
+    pub(super) fn of(child: &Child) -> Option<Self> {
+        let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw)?;
         SESSIONS.lock().unwrap_or_else(PoisonError::into_inner).insert(pid.as_raw_nonzero().get());
-        Self { pid, ended: false }
+        Some(Self { pid, ended: false })
+    }
+
+    /// The child ended: its group is left alone.
+    pub(super) fn ended(&mut self) {
+        self.ended = true;
     }
 }
 

@@ -35,7 +35,7 @@ impl LocalHost {
 
 /// The running binary, by a name that holds even after an upgrade replaced the file. A test binary of cargo stands in
 /// `deps`, beside the real one's directory.
-fn own_binary() -> PathBuf {
+pub(super) fn own_binary() -> PathBuf {
     let own = std::env::current_exe().unwrap_or_default();
     match own.parent() {
         Some(directory) if directory.file_name().is_some_and(|name| name == "deps") => {

@@ -10,6 +10,7 @@ pub mod clean;
 mod disk;
 mod exec_stub;
 mod host;
+pub mod line;
 mod local;
 mod processes;
 mod set;

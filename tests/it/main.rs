@@ -20,6 +20,7 @@ mod e2e;
 mod firewall;
 mod fuzz_corpus;
 mod hostile;
+mod hosts;
 mod impact;
 mod journal;
 mod log_cli;
