@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 
 use super::{
     check_firewall,
-    model::{Api, CLUSTER_ALWAYS, Group, Host, Inventory, Password, Reach, ServiceTemplates, Vars, Via},
-    raw::{RawApi, RawInventory, RawPassword, RawReach, RawScalar, RawService, RawVia},
+    model::{Api, CLUSTER_ALWAYS, Group, Host, Inventory, Password, ServiceTemplates, Ssh, Vars, Via},
+    raw::{RawApi, RawInventory, RawPassword, RawScalar, RawService, RawVia},
+    reach,
 };
 use crate::runbook::{
     check::{Checker, Document, merge, read},
@@ -69,6 +70,11 @@ pub fn inventory_yaml(inventory: &Inventory) -> String {
     if let (Some(map), Some(firewall)) = (value.as_object_mut(), &inventory.firewall) {
         map.insert("firewall".to_owned(), firewall.to_value());
     }
+    if let Some(map) = value.as_object_mut()
+        && inventory.ssh != Ssh::default()
+    {
+        map.insert("ssh".to_owned(), json!(inventory.ssh));
+    }
     raw::to_yaml(&value)
 }
 
@@ -86,9 +92,7 @@ fn inventory(checker: &mut Checker<'_>, raw: RawInventory) -> Inventory {
         let hosts = group.hosts.into_iter().enumerate().map(|(at, host)| {
             let path = path.key("hosts").index(at);
             host_name(checker, &host.name, &path.key("name"));
-            let reach = match host.reach {
-                RawReach::Local => Reach::Local,
-            };
+            let reach = reach::reach(checker, host.reach, &path.key("reach"));
             Host { name: HostName(host.name), reach, vars: self::vars(checker, host.vars, &path.key("vars")) }
         });
         let hosts = hosts.collect();
@@ -96,12 +100,14 @@ fn inventory(checker: &mut Checker<'_>, raw: RawInventory) -> Inventory {
     });
     let groups: BTreeMap<GroupName, Group> = groups.collect();
     unique_hosts(checker, &groups);
+    reach::one_name_each(checker, &groups);
+    let ssh = reach::ssh(checker, raw.ssh);
     let services = raw.services.into_iter().map(|(name, service)| (name, templates(service))).collect();
     let api = api(checker, raw.cluster.api);
     let firewall = raw.firewall.map(|raw| check_firewall::firewall(checker, raw, &groups));
     let zookeeper_auth = raw.cluster.zookeeper_auth.map(place);
     let (cluster, practice) = (raw.cluster.name, raw.cluster.practice);
-    let inventory = Inventory { cluster, practice, api, zookeeper_auth, vars, services, firewall, groups };
+    let inventory = Inventory { cluster, practice, api, zookeeper_auth, ssh, vars, services, firewall, groups };
     let known = Known::of(&inventory);
     services_are_known(checker, &inventory, &known);
     if let Some(firewall) = &inventory.firewall {

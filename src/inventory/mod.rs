@@ -8,7 +8,8 @@ mod check_firewall;
 pub mod firewall;
 pub mod model;
 pub(crate) mod raw;
+mod reach;
 
 pub use check::{check_against, inventory_yaml, load_inventory};
 pub use firewall::{BlockName, Firewall, FirewallManager, FirewallTemplates};
-pub use model::{Api, Group, Host, Inventory, Password, Reach, ServiceTemplates, Via};
+pub use model::{Api, Group, Host, Inventory, Password, Reach, ServiceTemplates, Ssh, SshReach, Via};

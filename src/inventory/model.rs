@@ -32,6 +32,9 @@ pub struct Inventory {
     /// Where `user:password` of ZooKeeper's digest scheme is, where reading needs it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zookeeper_auth: Option<Password>,
+    /// How hosts that are reached over ssh are spoken to.
+    #[serde(default, skip_serializing_if = "Ssh::is_default")]
+    pub ssh: Ssh,
     /// Variables of the cluster.
     #[serde(default)]
     pub vars: Vars,
@@ -73,6 +76,32 @@ pub struct Api {
 }
 
 impl Api {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Hosts that are spoken to at the same time while lines are opened, if the inventory does not say.
+pub const AT_ONCE: u8 = 16;
+
+/// How ssh is used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Ssh {
+    /// The configuration file that ssh reads in place of the engineer's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub config: Option<String>,
+    /// Hosts that are spoken to at the same time while lines are opened.
+    pub at_once: u8,
+}
+
+impl Default for Ssh {
+    fn default() -> Self {
+        Self { config: None, at_once: AT_ONCE }
+    }
+}
+
+impl Ssh {
     fn is_default(&self) -> bool {
         *self == Self::default()
     }
@@ -151,6 +180,29 @@ pub struct Host {
 pub enum Reach {
     /// It is this machine.
     Local,
+    /// Through the system's OpenSSH.
+    Ssh(SshReach),
+}
+
+/// Where a host is reached over ssh.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SshReach {
+    /// The destination as ssh takes it.
+    pub to: String,
+    /// The port, where neither 22 nor the ssh configuration says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// Everything is run as this user, through sudo.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sudo: Option<String>,
+    /// True if another host of the inventory is the same machine, and that is meant.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub same_machine: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde calls")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl Inventory {

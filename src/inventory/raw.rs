@@ -19,6 +19,9 @@ pub struct RawInventory {
     pub format: u64,
     /// The cluster.
     pub cluster: RawCluster,
+    /// How hosts that are reached over ssh are spoken to.
+    #[serde(default)]
+    pub ssh: RawSsh,
     /// How services are started, stopped and looked at.
     #[serde(default)]
     pub services: BTreeMap<String, RawService>,
@@ -108,6 +111,16 @@ pub struct RawApi {
     pub auth_mechanism: Option<String>,
 }
 
+/// How ssh is used. Keys, agents, jump hosts and known hosts are those of the engineer's own configuration.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawSsh {
+    /// The configuration file that ssh reads in place of the engineer's own.
+    pub config: Option<String>,
+    /// Hosts that are spoken to at the same time while lines are opened: 1 to 64, 16 if left out.
+    pub at_once: Option<u64>,
+}
+
 /// What calls go through.
 #[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -170,11 +183,28 @@ pub struct RawHostEntry {
 }
 
 /// How a host is reached.
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RawReach {
     /// It is this machine.
     Local,
+    /// Through the system's OpenSSH.
+    Ssh(RawSshReach),
+}
+
+/// Where a host is reached over ssh.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawSshReach {
+    /// The destination as ssh takes it: `host`, `user@host`, or a name of the ssh configuration.
+    pub to: String,
+    /// The port, where neither 22 nor the ssh configuration says it.
+    pub port: Option<u64>,
+    /// Everything is run as this user, through `sudo -n -u USER`; as the login user if left out.
+    pub sudo: Option<String>,
+    /// True if another host of this inventory is the same machine, and that is meant.
+    #[serde(default)]
+    pub same_machine: bool,
 }
 
 /// The value of a variable: a text, a number, or `true` or `false`.

@@ -43,6 +43,7 @@ pub fn opened(id: &str) -> Opened {
             practice: true,
             api: firstlight::inventory::Api::default(),
             zookeeper_auth: None,
+            ssh: firstlight::inventory::Ssh::default(),
             vars: [("ratio".to_owned(), json!(0.1)), ("port".to_owned(), json!(8081))].into(),
             services: [].into(),
             firewall: None,
