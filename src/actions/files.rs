@@ -11,7 +11,7 @@ use tokio::io::AsyncRead;
 
 use super::{
     run::Prediction,
-    scene::{Acted, Scene, Undone, finding, seen},
+    scene::{Acted, Scene, Undone, after, finding, seen, untouched},
 };
 use crate::{
     hosts::{Attributes, Entry, FileKind, Host, Stat},
@@ -56,7 +56,7 @@ fn manifest_of(to: &str) -> String {
 }
 
 async fn stat(host: &dyn Host, path: &str) -> Result<Option<Stat>, Undone> {
-    Ok(host.stat(path).await?)
+    host.stat(path).await.map_err(untouched)
 }
 
 /// Refuses paths that are never touched: relative, the root or right below it, with `..`, or a link.
@@ -96,13 +96,16 @@ async fn move_aside(scene: &Scene<'_>, path: &str, to: &str) -> Acted {
         return Err(Undone::Cancelled("stopped before anything was moved".to_owned()));
     }
     if let Err(error) = host.rename(path, to).await {
-        // A manifest of a move that did not happen would only mislead.
-        let _ = host.remove(&manifest_of(to)).await;
-        return Err(error.into());
+        let undone = Undone::from(error);
+        if !matches!(undone, Undone::InDoubt(_)) {
+            // A manifest of a move that did not happen would only mislead.
+            let _ = host.remove(&manifest_of(to)).await;
+        }
+        return Err(undone);
     }
     if found.kind == FileKind::Directory {
         let made = host.make_dir(path, &found.attributes).await;
-        made.map_err(|error| Undone::Failed(format!("moved to {to}, but its empty place could not be made: {error}")))?;
+        made.map_err(|error| after(error, &format!("what was there is at {to}, and its empty place was to be made")))?;
     }
     let undigested = if digests { "" } else { "; too large for digests in the manifest" };
     let words = format!("moved {path} ({}) to {to}{undigested}", amount(&entries));
@@ -125,11 +128,11 @@ async fn set_out_empty(host: &dyn Host, path: &str, to: &str) -> Acted {
 }
 
 async fn contents(host: &dyn Host, path: &str) -> Result<(Vec<Entry>, bool), Undone> {
-    let entries = host.tree(path, ENTRIES_MAX, false).await?;
+    let entries = host.tree(path, ENTRIES_MAX, false).await.map_err(untouched)?;
     if bytes(&entries) > DIGEST_BYTES_MAX {
         return Ok((entries, false));
     }
-    Ok((host.tree(path, ENTRIES_MAX, true).await?, true))
+    Ok((host.tree(path, ENTRIES_MAX, true).await.map_err(untouched)?, true))
 }
 
 fn bytes(entries: &[Entry]) -> u64 {
@@ -202,6 +205,10 @@ async fn move_back(scene: &Scene<'_>, from: &str, to: &str) -> Acted {
         None => None,
     };
     if let Err(error) = host.rename(from, to).await {
+        if let Undone::InDoubt(why) = Undone::from(error.clone()) {
+            let aside = replaced.map_or_else(String::new, |aside| format!("; what stood at {to} is at {aside}"));
+            return Err(Undone::InDoubt(format!("{why}{aside}")));
+        }
         let back = match &replaced {
             Some(aside) => host.rename(aside, to).await.err().map(|error| format!("; {to} stays at {aside}: {error}")),
             None => None,
@@ -223,14 +230,16 @@ async fn move_back(scene: &Scene<'_>, from: &str, to: &str) -> Acted {
 async fn clear_place(host: &dyn Host, from: &str, to: &str) -> Result<Option<String>, Undone> {
     let mut aside = format!("{from}.replaced");
     for count in 2..100 {
-        if host.stat(&aside).await?.is_none() {
+        if host.stat(&aside).await.map_err(untouched)?.is_none() {
             break;
         }
         aside = format!("{from}.replaced-{count}");
     }
     host.rename(to, &aside).await?;
-    if host.tree(&aside, ENTRIES_MAX, false).await?.is_empty() {
-        host.remove(&aside).await?;
+    let left = format!("what stood at {to} is at {aside}");
+    let entries = host.tree(&aside, ENTRIES_MAX, false).await.map_err(|error| after(error, &left))?;
+    if entries.is_empty() {
+        host.remove(&aside).await.map_err(|error| after(error, &left))?;
         return Ok(None);
     }
     Ok(Some(aside))
@@ -273,20 +282,18 @@ async fn remove(scene: &Scene<'_>, path: &str, only_if: Option<&str>) -> Acted {
         if found.kind != FileKind::File {
             return Err(Undone::Failed(format!("{path} is not a file: left as it is")));
         }
-        let digest = host.sha256(path).await?;
+        let digest = host.sha256(path).await.map_err(untouched)?;
         if !digest.eq_ignore_ascii_case(wanted) {
             return Err(Undone::Failed(format!("{path} has SHA-256 {digest}, not {wanted}: left as it is")));
         }
     }
-    let entries = host.tree(path, ENTRIES_MAX, false).await?;
+    let entries = host.tree(path, ENTRIES_MAX, false).await.map_err(untouched)?;
     if scene.stop.is_stopped() {
         return Err(Undone::Cancelled("stopped before anything was removed".to_owned()));
     }
     match host.remove(path).await {
         Ok(_) => Ok(Report::holds(format!("removed {path} ({})", amount(&entries)))),
-        Err(error) if found.kind == FileKind::Directory => {
-            Err(Undone::Failed(format!("{error}; a part of {path} may be gone")))
-        }
+        Err(error) if found.kind == FileKind::Directory => Err(after(error, &format!("a part of {path} may be gone"))),
         Err(error) => Err(error.into()),
     }
 }
@@ -298,10 +305,10 @@ async fn copy(scene: &Scene<'_>, from: &str, from_host: &HostName, to: &str, wan
     let Some(source) = scene.world.hosts.get(from_host) else {
         return Err(Undone::Failed(format!("the inventory has no host {from_host}")));
     };
-    let Some(original) = source.stat(from).await? else {
+    let Some(original) = source.stat(from).await.map_err(untouched)? else {
         return Err(Undone::Failed(format!("{from} is not there on {from_host}")));
     };
-    let digest = source.sha256(from).await?;
+    let digest = source.sha256(from).await.map_err(untouched)?;
     if let Some(wanted) = wanted
         && !wanted.eq_ignore_ascii_case(&digest)
     {
@@ -309,7 +316,7 @@ async fn copy(scene: &Scene<'_>, from: &str, from_host: &HostName, to: &str, wan
     }
     let outputs = |copied: &str| json!({ "to": to, "sha256": digest, "bytes": original.len, "copied": copied });
     if let Some(found) = &found {
-        if found.kind == FileKind::File && target.sha256(to).await? == digest {
+        if found.kind == FileKind::File && target.sha256(to).await.map_err(untouched)? == digest {
             return Ok(
                 Report::holds(format!("{to} is there already with the same content")).with_outputs(outputs("no"))
             );
@@ -317,15 +324,14 @@ async fn copy(scene: &Scene<'_>, from: &str, from_host: &HostName, to: &str, wan
         return Err(Undone::Failed(format!("{to} is there with other content: left as it is")));
     }
     let like = like_the_directory(target, to, &original.attributes).await?;
-    let reader = source.reader(from).await?;
+    let reader = source.reader(from).await.map_err(untouched)?;
     let mut reader = Stopping { inner: reader, stop: scene.stop.clone() };
     let written = target.write_atomic(to, &mut reader, &like, Some(&digest)).await;
-    let written = written.map_err(|error| {
-        if scene.stop.is_stopped() {
+    let written = written.map_err(|error| match Undone::from(error) {
+        Undone::Failed(_) if scene.stop.is_stopped() => {
             Undone::Cancelled("stopped before the copy had its name".to_owned())
-        } else {
-            error.into()
         }
+        other => other,
     })?;
     let words = format!("copied {from} of {from_host} to {to} ({} bytes, SHA-256 {})", written.len, written.sha256);
     Ok(Report::holds(words).with_outputs(outputs("yes")))
@@ -334,7 +340,7 @@ async fn copy(scene: &Scene<'_>, from: &str, from_host: &HostName, to: &str, wan
 /// The owner that a new file gets: its directory's, so that the service that owns it can read what is put there.
 async fn like_the_directory(host: &dyn Host, path: &str, original: &Attributes) -> Result<Attributes, Undone> {
     let directory = path.rsplit_once('/').map_or("/", |(before, _)| if before.is_empty() { "/" } else { before });
-    match host.stat(directory).await? {
+    match host.stat(directory).await.map_err(untouched)? {
         Some(stat) if stat.kind == FileKind::Directory || stat.kind == FileKind::Link => {
             Ok(Attributes { mode: original.mode & 0o777, ..stat.attributes })
         }

@@ -12,11 +12,11 @@ use super::{
     flags_file::{Edited, FlagsFile, diff},
     process,
     run::Prediction,
-    scene::{Acted, Scene, Undone, seen},
+    scene::{Acted, Scene, Undone, after, seen, untouched},
 };
 use crate::{
     aurora::flags::{MasterAddress, TimeAmount},
-    hosts::{Attributes, FileKind, Host},
+    hosts::{Attributes, FileKind, Host, HostError},
     runbook::{kind::Flags, text::Text},
     session::{Finding, Report},
 };
@@ -58,14 +58,15 @@ struct Current {
 }
 
 async fn read(host: &dyn Host, path: &str) -> Result<Option<Current>, Undone> {
-    let Some(stat) = host.stat(path).await? else { return Ok(None) };
+    let Some(stat) = host.stat(path).await.map_err(untouched)? else { return Ok(None) };
     let attributes = if stat.kind == FileKind::Link {
         // The link's own mode says nothing; what is written takes the place of the file behind it.
         Attributes { mode: 0o644, ..stat.attributes }
     } else {
         stat.attributes
     };
-    Ok(Some(Current { bytes: host.read_file(path, FILE_BYTES_MAX).await?, attributes }))
+    let bytes = host.read_file(path, FILE_BYTES_MAX).await.map_err(untouched)?;
+    Ok(Some(Current { bytes, attributes }))
 }
 
 fn texts(set: &Values) -> BTreeMap<String, String> {
@@ -80,7 +81,8 @@ fn edited(path: &str, bytes: &[u8], set: &Values, unset: &[String]) -> Result<Ed
 async fn write(host: &dyn Host, path: &str, bytes: &[u8], like: &Attributes) -> Result<(), Undone> {
     let mut source = bytes;
     host.write_atomic(path, &mut source, like, None).await?;
-    let back = host.read_file(path, FILE_BYTES_MAX).await?;
+    let back = host.read_file(path, FILE_BYTES_MAX).await;
+    let back = back.map_err(|error| Undone::InDoubt(format!("{path} was written, but not read back: {error}")))?;
     if back == bytes {
         return Ok(());
     }
@@ -145,13 +147,14 @@ async fn restore(scene: &Scene<'_>, path: &str, keep: &str, set: &Values, unset:
         // Gone, or as the edit left it.
         Some(_) | None => {
             write(host, path, &kept.bytes, &like).await?;
-            let (one, other) = (host.sha256(path).await?, host.sha256(keep).await?);
+            let unseen = |error: HostError| Undone::InDoubt(format!("{path} was put back, but not compared: {error}"));
+            let (one, other) = (host.sha256(path).await.map_err(unseen)?, host.sha256(keep).await.map_err(unseen)?);
             if one != other {
                 return Err(Undone::InDoubt(format!(
                     "{path} has SHA-256 {one} and {keep} {other}: they must be equal"
                 )));
             }
-            host.remove(keep).await?;
+            host.remove(keep).await.map_err(|error| after(error, &format!("{path} was put back")))?;
             let words = format!("put the original of {path} back (SHA-256 {one}); removed {keep}");
             Ok(Report::holds(words))
         }

@@ -7,7 +7,7 @@
 use super::{
     command::{details, ended, last_words, quoted},
     run::Prediction,
-    scene::{Acted, Scene, Undone},
+    scene::{Acted, Scene, Undone, after, untouched},
 };
 use crate::{
     hosts::{Attributes, End, FileKind, HostError, Run},
@@ -44,7 +44,7 @@ fn shown(asked: &InitializeLog) -> String {
 
 /// A database that was opened and never initialized is as empty as a directory without files, to `mesos-log`.
 async fn must_be_empty(scene: &Scene<'_>, path: &str) -> Result<(), Undone> {
-    let Some(found) = scene.host.stat(path).await? else { return Ok(()) };
+    let Some(found) = scene.host.stat(path).await.map_err(untouched)? else { return Ok(()) };
     if found.kind != FileKind::Directory {
         return Err(Undone::Refused(format!("{path} is not a directory")));
     }
@@ -87,7 +87,7 @@ async fn run(scene: &Scene<'_>, asked: &InitializeLog, path: &str) -> Acted {
 /// Who runs programs on the host, by id(1).
 async fn whoami(scene: &Scene<'_>) -> Result<String, Undone> {
     let run = Run::new(vec!["id".to_owned(), "-un".to_owned()], scene.left());
-    let ran = scene.host.exec(&run, scene.sink, scene.stop).await?;
+    let ran = scene.host.exec(&run, scene.sink, scene.stop).await.map_err(untouched)?;
     if ran.end != End::Exited(0) {
         return Err(Undone::Failed(format!("who this user is cannot be told: {}", ended(&ran, &run))));
     }
@@ -98,8 +98,8 @@ async fn write(scene: &Scene<'_>, asked: &InitializeLog, path: &str) -> Acted {
     let host = &*scene.host;
     let user = asked.user.as_str();
     // LevelDB's leftovers of an open without an initialization would be read together with what is written.
-    let there = host.stat(path).await?;
-    if there.is_some() && !host.list(path, NAMES_MAX).await?.is_empty() {
+    let there = host.stat(path).await.map_err(untouched)?;
+    if there.is_some() && !host.list(path, NAMES_MAX).await.map_err(untouched)?.is_empty() {
         return Err(Undone::Refused(format!("{path} is not empty: move it aside first")));
     }
     let like = match &there {
@@ -113,10 +113,11 @@ async fn write(scene: &Scene<'_>, asked: &InitializeLog, path: &str) -> Acted {
         let done = host
             .write_atomic(&format!("{path}/{name}"), &mut from, &file, None)
             .await
-            .map_err(|error| Undone::Failed(format!("{error}; what is in {path} is blank, and can be moved aside")))?;
+            .map_err(|error| after(error, &format!("what is in {path} is blank, and can be moved aside")))?;
         written.push(format!("{name}: {} bytes, SHA-256 {}", done.len, done.sha256));
     }
-    let owner = host.stat(path).await?.map(|found| found.owner).unwrap_or_default();
+    let found = host.stat(path).await.map_err(|error| after(error, &format!("the files are in {path}")))?;
+    let owner = found.map(|found| found.owner).unwrap_or_default();
     if owner != user {
         return Err(Undone::Failed(format!(
             "{path} belongs to {owner}, not to {user}: give the directory to {user} first"
@@ -128,7 +129,8 @@ async fn write(scene: &Scene<'_>, asked: &InitializeLog, path: &str) -> Acted {
 /// A directory with the owner of the one above.
 async fn made(scene: &Scene<'_>, path: &str) -> Result<Attributes, Undone> {
     let above = path.rsplit_once('/').map_or("/", |(above, _)| above);
-    let found = scene.host.stat(above).await?.ok_or_else(|| HostError::NotFound(above.to_owned()))?;
+    let found =
+        scene.host.stat(above).await.map_err(untouched)?.ok_or_else(|| HostError::NotFound(above.to_owned()))?;
     let like = Attributes { mode: DIR_MODE, ..found.attributes };
     scene.host.make_dir(path, &like).await?;
     Ok(like)

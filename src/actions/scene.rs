@@ -94,8 +94,37 @@ pub(super) enum Undone {
 pub(super) type Acted = Result<Report, Undone>;
 
 impl From<HostError> for Undone {
+    /// What broke while something was changed. A line that broke says nothing of whether it happened.
     fn from(error: HostError) -> Self {
-        Self::Failed(error.to_string())
+        match error {
+            HostError::Lost { .. } => Self::InDoubt(format!("{error}; whether it happened is not known")),
+            HostError::NotFound(_)
+            | HostError::Denied { .. }
+            | HostError::TooLarge { .. }
+            | HostError::OtherFileSystem { .. }
+            | HostError::AlreadyThere(_)
+            | HostError::Refused { .. }
+            | HostError::Digest { .. }
+            | HostError::NotReached { .. }
+            | HostError::Io { .. } => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+/// What broke while something was looked at, before anything was changed.
+pub(super) fn untouched(error: HostError) -> Undone {
+    match Undone::from(error.clone()) {
+        Undone::InDoubt(_) => Undone::Failed(format!("{error}; nothing was changed")),
+        other => other,
+    }
+}
+
+/// What broke after a part was changed; `left` says what.
+pub(super) fn after(error: HostError, left: &str) -> Undone {
+    match Undone::from(error) {
+        Undone::Failed(why) => Undone::Failed(format!("{why}; {left}")),
+        Undone::InDoubt(why) => Undone::InDoubt(format!("{why}; {left}")),
+        other => other,
     }
 }
 

@@ -38,6 +38,11 @@ impl World {
     /// The same, where another binary than the running one stands between us and children.
     pub fn with_stub(inventory: Arc<Inventory>, secrets: Secrets, stub: Option<&Path>) -> Self {
         let hosts = Hosts::new(&inventory, stub);
+        Self::over(inventory, secrets, hosts)
+    }
+
+    /// The same, over hosts that may have been reached already.
+    pub fn over(inventory: Arc<Inventory>, secrets: Secrets, hosts: Hosts) -> Self {
         Self { inventory, hosts, secrets, evidence: None, http: web::Client::new() }
     }
 

@@ -8,6 +8,7 @@ use super::{
     args::EndsWith,
     drill::with_its_cluster,
     place::{self, Found},
+    reach,
     session::{Front, Ready, open, serve, take_up},
 };
 use crate::{
@@ -116,7 +117,8 @@ pub fn dry_run(asked: &Asked<'_>) -> anyhow::Result<Exit> {
     place::checked(&found, &name, &inventory)?;
     let state = imagined(&found, &name, inventory.clone(), &answers)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let world = World::new(Arc::new(inventory), Secrets::default());
+    let hosts = reach::hosts(&inventory)?;
+    let world = World::over(Arc::new(inventory), Secrets::default(), hosts.clone());
     let mut out = std::io::stdout().lock();
     writeln!(out, "DRY RUN of {}: nothing is changed.", state.runbook().title)?;
     for (phase, step) in state.runbook().steps() {
@@ -125,6 +127,7 @@ pub fn dry_run(asked: &Asked<'_>) -> anyhow::Result<Exit> {
             writeln!(out, "  {line}")?;
         }
     }
+    reach::close(&hosts)?;
     Ok(Exit::Done)
 }
 

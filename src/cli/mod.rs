@@ -10,6 +10,7 @@ mod log;
 mod page;
 mod place;
 pub mod practice;
+mod reach;
 mod session;
 pub mod sessions;
 mod start;

@@ -11,13 +11,14 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     place::{self, Found},
-    wizard,
+    reach, wizard,
 };
 use crate::{
     actions::{Secrets, World},
     engine::{Engine, Handle, Health, Live, Observer, Perform, system_clock},
     exit::Exit,
     headless::{self, Answers, Told, drive},
+    hosts::Hosts,
     inventory::Inventory,
     journal::{Holder, Journal, JournalError, SessionDir, Sessions, session_id},
     report,
@@ -41,6 +42,8 @@ pub struct Ready {
     pub resumed: bool,
     kind: ReadyKind,
     dir: SessionDir,
+    /// With their lines open; not for a session that is taken up, before it is served.
+    hosts: Option<Hosts>,
 }
 
 enum ReadyKind {
@@ -70,6 +73,8 @@ pub fn open(
     mode: Mode,
 ) -> anyhow::Result<Ready> {
     place::checked(found, inventory_name, &inventory)?;
+    // Before there is a session: what is wrong with its hosts would stay wrong in it.
+    let hosts = reach::hosts(&inventory)?;
     let now = system_clock();
     let yaml = String::from_utf8(found.bytes.clone()).context("the runbook is not UTF-8")?;
     let digest = Sha256::digest(&found.bytes).iter().map(|byte| format!("{byte:02x}")).collect();
@@ -89,7 +94,7 @@ pub fn open(
     let journal = sessions.create(&opened, now)?;
     let state = State::open(opened, now)?;
     let dir = sessions.dir(&id)?;
-    Ok(Ready { id, state, resumed: false, kind: ReadyKind::Write(Box::new(journal)), dir })
+    Ok(Ready { id, state, resumed: false, kind: ReadyKind::Write(Box::new(journal)), dir, hosts: Some(hosts) })
 }
 
 /// Takes a session up. If another process drives it, it is only read.
@@ -103,7 +108,7 @@ pub fn take_up(sessions: &Sessions, id: &str) -> anyhow::Result<Ready> {
                 tell_torn(&id, &torn);
             }
             let state = State::fold(records.into_iter().map(|record| (record.at, record.event)))?;
-            Ok(Ready { id, state, resumed: true, kind: ReadyKind::Write(Box::new(journal)), dir })
+            Ok(Ready { id, state, resumed: true, kind: ReadyKind::Write(Box::new(journal)), dir, hosts: None })
         }
         Err(JournalError::Locked { by, .. }) => {
             let (records, _) = sessions.open_read_only(&id)?;
@@ -112,7 +117,7 @@ pub fn take_up(sessions: &Sessions, id: &str) -> anyhow::Result<Ready> {
                 "{} drives this session from {} (process {}); it is only read here",
                 by.operator, by.machine, by.pid
             );
-            Ok(Ready { id, state, resumed: true, kind: ReadyKind::Read { why }, dir })
+            Ok(Ready { id, state, resumed: true, kind: ReadyKind::Read { why }, dir, hosts: None })
         }
         Err(error) => Err(error.into()),
     }
@@ -123,22 +128,33 @@ fn tell_torn(id: &str, torn: &crate::journal::Torn) {
 }
 
 /// Drives a session to where its front leaves it.
-pub fn serve(sessions: &Sessions, ready: Ready, front: Front) -> anyhow::Result<Exit> {
+pub fn serve(sessions: &Sessions, mut ready: Ready, front: Front) -> anyhow::Result<Exit> {
+    if ready.hosts.is_none() && matches!(ready.kind, ReadyKind::Write(_)) {
+        ready.hosts = Some(reach::hosts(ready.state.inventory())?);
+    }
+    let hosts = ready.hosts.clone();
     // Children die with the thread that started them, so everything runs on this one.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting the runtime")?;
-    let exit = runtime.block_on(serve_on(sessions, ready, front));
+    let exit = runtime.block_on(async {
+        let exit = serve_on(sessions, ready, front).await;
+        if let Some(hosts) = hosts {
+            hosts.close().await;
+        }
+        exit
+    });
     // A look that hangs in a blocking call must not keep the process.
     runtime.shutdown_timeout(Duration::from_millis(500));
     exit
 }
 
 async fn serve_on(sessions: &Sessions, ready: Ready, front: Front) -> anyhow::Result<Exit> {
-    let Ready { id, state, resumed, kind, dir } = ready;
+    let Ready { id, state, resumed, kind, dir, hosts } = ready;
     let inventory = Arc::new(state.inventory().clone());
     let secrets = Secrets::default();
     let (handle, world, engine) = match kind {
         ReadyKind::Write(journal) => {
-            let live = Arc::new(Live::new(World::new(inventory, secrets.clone()), dir.clone()));
+            let hosts = hosts.unwrap_or_else(|| Hosts::new(&inventory, None));
+            let live = Arc::new(Live::new(World::over(inventory, secrets.clone(), hosts), dir.clone()));
             let world: Arc<dyn Perform> = live;
             let (engine, handle) = Engine::new(state, *journal, Arc::clone(&world), system_clock);
             let engine = tokio::spawn(async move {

@@ -122,7 +122,7 @@ fn facts(found: &Metadata) -> Stat {
 }
 
 /// The name of a user id by the machine's own list (`/etc/passwd`, passwd(5)).
-fn user_name(uid: u32) -> Option<String> {
+pub(super) fn user_name(uid: u32) -> Option<String> {
     let list = fs::read_to_string("/etc/passwd").ok()?;
     list.lines().find_map(|line| {
         let mut fields = line.split(':');

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use thiserror::Error;
 use tokio::io::AsyncRead;
 
-use super::{Attributes, Entry, Output, Proc, Ran, Run, Stat, Stop, Written};
+use super::{Attributes, Entry, Identity, Output, Proc, Ran, Run, Stat, Stop, Written};
 use crate::runbook::model::HostName;
 
 /// Why something could not be done on a host. The path is part of each text.
@@ -62,6 +62,22 @@ pub enum HostError {
         /// What it has.
         found: String,
     },
+    /// The machine cannot be spoken to: nothing was asked of it.
+    #[error("{why}; nothing was asked of it")]
+    NotReached {
+        /// What was noticed, and what to do about it.
+        why: String,
+    },
+    /// It was asked, and the line broke before the answer: whether it happened is not known.
+    #[error("{doing} {path}: {why}")]
+    Lost {
+        /// What was being done.
+        doing: &'static str,
+        /// To what.
+        path: String,
+        /// What was noticed.
+        why: String,
+    },
     /// Anything else that the system said.
     #[error("{doing} {path}: {why}")]
     Io {
@@ -90,6 +106,9 @@ pub enum Answer {
 pub trait Host: Debug + Send + Sync {
     /// Its name in the inventory.
     fn name(&self) -> &HostName;
+
+    /// Which machine answers, and as whom.
+    async fn identity(&self) -> Result<Identity, HostError>;
 
     /// Runs a program without a terminal, in a session of its own, and gives its output to `output` as it comes.
     async fn exec(&self, run: &Run, output: &dyn Output, stop: &Stop) -> Result<Ran, HostError>;

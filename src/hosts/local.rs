@@ -1,6 +1,7 @@
 //! This machine.
 
 use std::{
+    collections::BTreeSet,
     io::ErrorKind,
     path::{Path, PathBuf},
     time::Duration,
@@ -14,7 +15,8 @@ use tokio::{
 };
 
 use super::{
-    Answer, Attributes, Entry, Host, HostError, Output, Proc, Ran, Run, Stat, Stop, Written, child, disk, processes,
+    Answer, Attributes, Entry, Host, HostError, Identity, Output, Proc, Ran, Run, Stat, Stop, Written, child, disk,
+    identity, processes,
 };
 use crate::{forensics::Disk, replog::Source, runbook::model::HostName};
 
@@ -60,6 +62,10 @@ async fn blocking<T: Send + 'static>(
 impl Host for LocalHost {
     fn name(&self) -> &HostName {
         &self.name
+    }
+
+    async fn identity(&self) -> Result<Identity, HostError> {
+        blocking("/proc", |_| Ok(identity::own())).await
     }
 
     async fn exec(&self, run: &Run, output: &dyn Output, stop: &Stop) -> Result<Ran, HostError> {
@@ -145,10 +151,14 @@ impl Host for LocalHost {
     }
 
     async fn processes(&self) -> Result<Vec<Proc>, HostError> {
+        // A child may end while the table is read.
+        let before = child::sessions();
         let mut found = blocking("/proc", |_| processes::all()).await?;
-        let ours = child::sessions();
+        let ours: BTreeSet<i32> = before.into_iter().chain(child::sessions()).collect();
         let own = i32::try_from(std::process::id()).unwrap_or(0);
-        found.retain(|process| process.pid != own && !ours.contains(&process.session));
+        // A child that has just been started is not yet in a session of its own.
+        let child = |process: &Proc| ours.contains(&process.session) || ours.contains(&process.pid);
+        found.retain(|process| process.pid != own && !child(process));
         Ok(found)
     }
 

@@ -49,23 +49,29 @@ pub(super) fn all() -> Result<Vec<Proc>, HostError> {
 fn one(pid: i32, booted_ms: i64) -> Option<Proc> {
     let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
     let command_line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let args = command_line.strip_suffix(b"\0").unwrap_or(&command_line);
+    let args = if args.is_empty() {
+        Vec::new()
+    } else {
+        args.split(|byte| *byte == 0).map(|arg| String::from_utf8_lossy(arg).into_owned()).collect()
+    };
+    from_stat(pid, &stat, args, booted_ms)
+}
+
+/// A process from what its `stat` file says.
+pub(super) fn from_stat(pid: i32, stat: &[u8], args: Vec<String>, booted_ms: i64) -> Option<Proc> {
     // The name in parentheses may itself hold parentheses and spaces: the fields start after the last one.
     let after = stat.iter().rposition(|byte| *byte == b')')?;
     let fields = String::from_utf8_lossy(stat.get(after + 1..)?).into_owned();
     let fields: Vec<&str> = fields.split_ascii_whitespace().collect();
     let number = |at: usize| fields.get(at).and_then(|text| text.parse::<i64>().ok());
-    let args = command_line.strip_suffix(b"\0").unwrap_or(&command_line);
     Some(Proc {
         pid,
         zombie: matches!(fields.first(), Some(&("Z" | "X"))),
         parent: number(1).and_then(|id| i32::try_from(id).ok())?,
         session: number(3).and_then(|id| i32::try_from(id).ok())?,
         started_ms: booted_ms + number(19)? * 1000 / TICKS,
-        args: if args.is_empty() {
-            Vec::new()
-        } else {
-            args.split(|byte| *byte == 0).map(|arg| String::from_utf8_lossy(arg).into_owned()).collect()
-        },
+        args,
     })
 }
 
@@ -80,9 +86,14 @@ fn booted_ms() -> i64 {
 pub(super) fn lock_holder(device: u64, inode: u64) -> Result<Option<i32>, HostError> {
     let locks = Path::new("/proc/locks");
     let text = fs::read_to_string(locks).map_err(|error| super::disk::io_error("read", locks, &error))?;
+    Ok(holder_in(&text, device, inode))
+}
+
+/// The same from the list's text.
+pub(super) fn holder_in(text: &str, device: u64, inode: u64) -> Option<i32> {
     let wanted = format!("{:02x}:{:02x}:{inode}", rustix::fs::major(device), rustix::fs::minor(device));
-    Ok(text.lines().find_map(|line| {
+    text.lines().find_map(|line| {
         let fields: Vec<&str> = line.split_ascii_whitespace().filter(|field| *field != "->").collect();
         (fields.get(5) == Some(&wanted.as_str())).then(|| fields.get(4)?.parse().ok()).flatten()
-    }))
+    })
 }

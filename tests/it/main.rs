@@ -37,6 +37,7 @@ mod replog_verdict;
 mod report;
 mod runbook;
 mod session;
+mod ssh;
 mod terminal;
 mod tidy;
 mod wizard;

@@ -84,10 +84,10 @@ cluster: { name: attic }
 groups: { hosts: { hosts: [{ name: here, reach: local }] } }
 ";
 
-struct Place(tempfile::TempDir);
+pub struct Place(tempfile::TempDir);
 
 impl Place {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let place = Self(tempfile::tempdir().unwrap());
         let root = place.path("").display().to_string();
         fs::write(place.path("trouble.yaml"), RUNBOOK.replace("ROOT/", &root)).unwrap();
@@ -95,7 +95,7 @@ impl Place {
         place
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
@@ -106,7 +106,7 @@ impl Place {
     }
 }
 
-struct Terminal {
+pub struct Terminal {
     master: Option<Box<dyn MasterPty + Send>>,
     writer: Option<Box<dyn std::io::Write + Send>>,
     child: Box<dyn Child + Send + Sync>,
@@ -132,7 +132,7 @@ fn size(rows: u16, cols: u16) -> PtySize {
 }
 
 impl Terminal {
-    fn open(place: &Place, args: &[&str], env: &[(&str, &str)]) -> Self {
+    pub fn open(place: &Place, args: &[&str], env: &[(&str, &str)]) -> Self {
         let pair = native_pty_system().openpty(size(24, 80)).unwrap();
         let before = format!("{:?}", pair.master.get_termios().unwrap());
         let mut command = CommandBuilder::new(PROGRAM);
@@ -162,6 +162,11 @@ impl Terminal {
         Self { master: Some(pair.master), writer, child, screen, written, before }
     }
 
+    /// Everything that was written to it.
+    pub fn heard(&self) -> String {
+        String::from_utf8_lossy(&self.written.lock().unwrap()).into_owned()
+    }
+
     fn text(&self) -> String {
         self.screen.lock().unwrap().screen().contents()
     }
@@ -180,11 +185,11 @@ impl Terminal {
     }
 
     #[track_caller]
-    fn wait(&self, what: &str) -> String {
+    pub fn wait(&self, what: &str) -> String {
         self.until(what, |text| text.contains(what))
     }
 
-    fn press(&mut self, keys: &str) {
+    pub fn press(&mut self, keys: &str) {
         let writer = self.writer.as_mut().unwrap();
         writer.write_all(keys.as_bytes()).unwrap();
         writer.flush().unwrap();
@@ -203,13 +208,13 @@ impl Terminal {
         self.master.as_ref().unwrap().resize(size(rows, cols)).unwrap();
     }
 
-    fn signal(&self, signal: Signal) {
+    pub fn signal(&self, signal: Signal) {
         let pid = self.child.process_id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw).unwrap();
         kill_process(pid, signal).unwrap();
     }
 
     #[track_caller]
-    fn code(&mut self) -> u32 {
+    pub fn code(&mut self) -> u32 {
         let end = Instant::now() + WAIT;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {

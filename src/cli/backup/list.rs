@@ -163,6 +163,7 @@ async fn of_hosts(found: &mut Found, inventory: &Inventory) -> anyhow::Result<()
             None => found.unread(host.name.0.clone(), "cannot be reached from here"),
         }
     }
+    hosts.close().await;
     if any {
         return Ok(());
     }

@@ -1,3 +1,4 @@
 //! Machines, each way of reaching them held to the same promises.
 
-mod line;
+pub mod contract;
+pub mod line;
