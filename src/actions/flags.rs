@@ -1,172 +1,166 @@
 //! `flags`: edits a scheduler's flags where they stand, puts the original back, and looks at the file or the process.
 //!
-//! The original is durable at its place before the file is touched. It is put back only over what the edit made of it:
-//! what someone else changed since is explained, not overwritten. Predicts the diff. Its time is the order's; a write
-//! is whole or not at all.
-
-use std::{collections::BTreeMap, fmt::Write as _};
+//! What a scheduler of the release at hand would not start with is refused before anything is written. The diff is shown;
+//! the original is durable in the session and at its place beside the file before the file is touched. It is put back only
+//! over what the edit made of it, which is proved by digest: what someone else changed since is explained, not
+//! overwritten. A manager is told of a changed unit. Predicts the diff. Its time is the order's; a write is whole or not
+//! at all.
 
 use serde_json::json;
 
 use super::{
-    flags_file::{Edited, FlagsFile, diff},
+    EvidenceError,
+    flags_place::{Asked, Current, Place, read_file, write_file},
     process,
     run::Prediction,
-    scene::{Acted, Scene, Undone, after, seen, untouched},
+    scene::{Acted, Scene, Undone, after, seen},
 };
 use crate::{
-    aurora::flags::{MasterAddress, TimeAmount},
-    hosts::{Attributes, FileKind, Host, HostError},
+    aurora::{
+        flags::Flags as Given,
+        flags_file::{Edited, FlagsFile, diff},
+    },
     runbook::{kind::Flags, text::Text},
     session::{Finding, Report},
 };
 
-/// Bytes of a flags file; real ones have a few kilobytes.
-const FILE_BYTES_MAX: u64 = 1024 * 1024;
 /// Lines of a diff that go into a report.
 const DIFF_LINES: usize = 60;
-
-/// Flags that hold a time and that a recovery sets.
-const TIMES: [&str; 6] = [
-    "max_registration_delay",
-    "max_leading_duration",
-    "reconciliation_initial_delay",
-    "reconciliation_explicit_interval",
-    "reconciliation_implicit_interval",
-    "backup_interval",
-];
-
-type Values = BTreeMap<String, Text>;
+/// The flag whose value is never shown.
+const SECRET: &str = "zk_digest_credentials";
 
 pub(super) async fn act(scene: &Scene<'_>, flags: &Flags) -> Acted {
     match flags {
-        Flags::Edit { file, set, unset, keep: Some(keep) } => {
-            edit(scene, file.as_str(), keep.as_str(), set, unset).await
+        Flags::Edit { file, form, service, keep: Some(keep), .. } => {
+            let place = Place::of(scene, file, form.as_ref(), service.as_ref()).map_err(Undone::Failed)?;
+            edit(&place, keep.as_str(), flags).await
         }
         Flags::Edit { keep: None, .. } => {
             Err(Undone::Failed("it is not settled where the original is kept".to_owned()))
         }
-        Flags::Restore { file, keep, set, unset } => restore(scene, file.as_str(), keep.as_str(), set, unset).await,
+        Flags::Restore { file, form, service, keep, .. } => {
+            let place = Place::of(scene, file, form.as_ref(), service.as_ref()).map_err(Undone::Failed)?;
+            restore(&place, keep.as_str(), flags).await
+        }
         Flags::File { .. } | Flags::Running { .. } => Err(Undone::Failed("a look is not an action".to_owned())),
     }
 }
 
-/// A flags file as it is.
-struct Current {
-    bytes: Vec<u8>,
-    attributes: Attributes,
+fn asked(place: &Place<'_>, bytes: &[u8], flags: &Flags) -> Result<Asked, Undone> {
+    let file = place.parse(bytes).map_err(Undone::Failed)?;
+    Asked::of(flags.wanted(), |flag| !file.values(flag).is_empty()).map_err(Undone::Failed)
 }
 
-async fn read(host: &dyn Host, path: &str) -> Result<Option<Current>, Undone> {
-    let Some(stat) = host.stat(path).await.map_err(untouched)? else { return Ok(None) };
-    let attributes = if stat.kind == FileKind::Link {
-        // The link's own mode says nothing; what is written takes the place of the file behind it.
-        Attributes { mode: 0o644, ..stat.attributes }
-    } else {
-        stat.attributes
-    };
-    let bytes = host.read_file(path, FILE_BYTES_MAX).await.map_err(untouched)?;
-    Ok(Some(Current { bytes, attributes }))
-}
-
-fn texts(set: &Values) -> BTreeMap<String, String> {
-    set.iter().map(|(name, text)| (name.clone(), text.0.clone())).collect()
-}
-
-fn edited(path: &str, bytes: &[u8], set: &Values, unset: &[String]) -> Result<Edited, Undone> {
-    let edited = FlagsFile::parse(bytes).and_then(|file| file.edit(&texts(set), unset));
-    edited.map_err(|error| Undone::Failed(format!("{path}: {error}")))
-}
-
-async fn write(host: &dyn Host, path: &str, bytes: &[u8], like: &Attributes) -> Result<(), Undone> {
-    let mut source = bytes;
-    host.write_atomic(path, &mut source, like, None).await?;
-    let back = host.read_file(path, FILE_BYTES_MAX).await;
-    let back = back.map_err(|error| Undone::InDoubt(format!("{path} was written, but not read back: {error}")))?;
-    if back == bytes {
-        return Ok(());
-    }
-    Err(Undone::InDoubt(format!("{path} does not hold what was just written: someone else writes it too")))
-}
-
-async fn edit(scene: &Scene<'_>, path: &str, keep: &str, set: &Values, unset: &[String]) -> Acted {
-    let host = &*scene.host;
-    for (flag, value) in set {
-        check_value(flag, value.as_str()).map_err(Undone::Failed)?;
-    }
-    let Some(current) = read(host, path).await? else {
+async fn edit(place: &Place<'_>, keep: &str, flags: &Flags) -> Acted {
+    let (scene, path) = (place.scene, place.path);
+    let Some(current) = place.read().await? else {
         return Err(Undone::Failed(format!("{path} is not there")));
     };
-    let edited = edited(path, &current.bytes, set, unset)?;
     let outputs = json!({ "file": path, "keep": keep });
-    if let Some(kept) = read(host, keep).await?
-        && kept.bytes != current.bytes
+    if let Some(kept) = read_file(scene, keep).await?
+        && !place.same(&kept.bytes, &current.bytes)
     {
-        let done = self::edited(keep, &kept.bytes, set, unset).is_ok_and(|made| made.text.as_bytes() == current.bytes);
-        if done {
+        // What the release knows is decided by the original: the edit may have taken the sign of it away.
+        let made = asked(place, &kept.bytes, flags).and_then(|asked| asked.edit(place, &kept.bytes));
+        if made.is_ok_and(|made| place.same(made.text.as_bytes(), &current.bytes)) {
+            place.reload(&current.bytes).await?;
             let words = format!("{path} is edited already; its original is at {keep}");
             return Ok(Report::holds(words).with_outputs(outputs));
         }
         return Err(Undone::Failed(format!("{keep} is there and holds another text than {path}: nothing was changed")));
     }
-    scene.sink.note(&edited.diff);
+    let asked = asked(place, &current.bytes, flags)?;
+    asked.check().map_err(Undone::Failed)?;
+    let edited = asked.edit(place, &current.bytes)?;
+    let shown = lines(&edited.diff);
+    scene.sink.note(&shown.join("\n"));
+    asked.unchecked().iter().for_each(|words| scene.sink.note(words));
     if scene.stop.is_stopped() {
         return Err(Undone::Cancelled("stopped before anything was changed".to_owned()));
     }
-    write(host, keep, &current.bytes, &current.attributes).await?;
+    let mut details = shown;
+    details.extend(asked.unchecked());
+    match scene.keep("flags-original", current.bytes.clone()).await {
+        Ok(kept) => details.push(format!("the original is kept in the session too: {}", kept.path.display())),
+        // A look or a rehearsal without a session keeps nothing.
+        Err(EvidenceError::NoSession) => {}
+        Err(error) => {
+            return Err(Undone::Failed(format!("the original could not be kept: {error}; nothing was changed")));
+        }
+    }
+    write_file(scene, keep, &current.bytes, &current.attributes).await?;
     if edited.diff.is_empty() {
         return Ok(Report::holds(format!("{path} is as it must be already")).with_outputs(outputs));
     }
-    write(host, path, edited.text.as_bytes(), &current.attributes).await?;
+    unchanged(place, &current).await?;
+    place.write(edited.text.as_bytes(), &current.attributes).await?;
     let words = format!("edited {path}; the original is at {keep}");
-    Ok(Report::holds(words).with_details(lines(&edited.diff)).with_outputs(outputs))
+    Ok(Report::holds(words).with_details(details).with_outputs(outputs))
 }
 
+/// Looks once more, in the same breath as the write: what someone wrote while the original was kept is not overwritten.
+async fn unchanged(place: &Place<'_>, before: &Current) -> Result<(), Undone> {
+    let now = place.read().await?.map(|current| current.bytes);
+    if now.is_some_and(|now| place.same(&now, &before.bytes)) {
+        return Ok(());
+    }
+    Err(Undone::Failed(format!("{} was changed by someone else at this moment: it was left as it is", place.path)))
+}
+
+/// Lines of a diff, without what must not be shown.
 fn lines(text: &str) -> Vec<String> {
-    text.lines().take(DIFF_LINES).map(|line| crate::hosts::clean::line(line.as_bytes())).collect()
+    text.lines().take(DIFF_LINES).map(|line| masked(&crate::hosts::clean::line(line.as_bytes()))).collect()
 }
 
-async fn restore(scene: &Scene<'_>, path: &str, keep: &str, set: &Values, unset: &[String]) -> Acted {
+fn masked(line: &str) -> String {
+    let Some(at) = line.find(SECRET).map(|at| at + SECRET.len()) else { return line.to_owned() };
+    let (head, tail) = line.split_at(at);
+    let end = tail.get(1..).and_then(|rest| rest.find([' ', '"', '\''])).map_or(tail.len(), |end| end + 1);
+    format!("{head}{}***{}", tail.get(..1).unwrap_or_default(), tail.get(end..).unwrap_or_default())
+}
+
+async fn restore(place: &Place<'_>, keep: &str, flags: &Flags) -> Acted {
+    let (scene, path) = (place.scene, place.path);
     let host = &*scene.host;
-    let current = read(host, path).await?;
-    let Some(kept) = read(host, keep).await? else {
-        let nothing = nothing_kept(path, keep, current.as_ref(), set, unset)?;
+    let current = place.read().await?;
+    let Some(kept) = read_file(scene, keep).await? else {
+        let nothing = nothing_kept(place, keep, current.as_ref(), flags)?;
         // An edit that was killed while it kept the original left at most a draft.
         host.remove(keep).await?;
         return Ok(nothing);
     };
-    let made = edited(keep, &kept.bytes, set, unset)?;
+    let made = asked(place, &kept.bytes, flags)?.edit(place, &kept.bytes)?;
     let (now, like) =
         current.map_or_else(|| (None, kept.attributes), |current| (Some(current.bytes), current.attributes));
     match now {
-        Some(now) if now == kept.bytes => {
+        Some(now) if place.same(&now, &kept.bytes) => {
+            place.reload(&kept.bytes).await?;
             host.remove(keep).await?;
             Ok(Report::holds(format!("{path} holds its original already; removed {keep}")))
         }
-        Some(now) if now != made.text.as_bytes() => Err(Undone::Failed(three_ways(scene, path, keep, &made, &now))),
+        Some(now) if !place.same(&now, made.text.as_bytes()) => {
+            Err(Undone::Failed(three_ways(scene, path, keep, &made, &now)))
+        }
         // Gone, or as the edit left it.
         Some(_) | None => {
-            write(host, path, &kept.bytes, &like).await?;
-            let unseen = |error: HostError| Undone::InDoubt(format!("{path} was put back, but not compared: {error}"));
-            let (one, other) = (host.sha256(path).await.map_err(unseen)?, host.sha256(keep).await.map_err(unseen)?);
-            if one != other {
-                return Err(Undone::InDoubt(format!(
-                    "{path} has SHA-256 {one} and {keep} {other}: they must be equal"
-                )));
-            }
+            place.write(&kept.bytes, &like).await?;
+            let proof = place.proof(keep).await?;
             host.remove(keep).await.map_err(|error| after(error, &format!("{path} was put back")))?;
-            let words = format!("put the original of {path} back (SHA-256 {one}); removed {keep}");
-            Ok(Report::holds(words))
+            Ok(Report::holds(format!("put the original of {path} back ({proof}); removed {keep}")))
         }
     }
 }
 
-fn nothing_kept(path: &str, keep: &str, current: Option<&Current>, set: &Values, unset: &[String]) -> Acted {
-    let edited = current.and_then(|current| FlagsFile::parse(&current.bytes).ok()).is_some_and(|file| {
-        let set = set.iter().all(|(flag, value)| file.values(flag) == [value.0.clone()]);
-        set && unset.iter().all(|flag| file.values(flag).is_empty())
+fn nothing_kept(place: &Place<'_>, keep: &str, current: Option<&Current>, flags: &Flags) -> Acted {
+    let edited = current.and_then(|current| place.parse(&current.bytes).ok()).is_some_and(|file| {
+        let asked = Asked::of(flags.wanted(), |flag| !file.values(flag).is_empty());
+        asked.is_ok_and(|asked| {
+            let set = asked.set.iter().all(|(flag, value)| file.values(flag) == [value.clone()]);
+            set && !asked.set.is_empty() && asked.unset.iter().all(|flag| file.values(flag).is_empty())
+        })
     });
-    if edited && !set.is_empty() {
+    if edited {
+        let path = place.path;
         return Err(Undone::Failed(format!(
             "no original is at {keep}, but {path} holds what the edit sets: take that out by hand"
         )));
@@ -175,16 +169,15 @@ fn nothing_kept(path: &str, keep: &str, current: Option<&Current>, set: &Values,
 }
 
 fn three_ways(scene: &Scene<'_>, path: &str, keep: &str, made: &Edited, now: &[u8]) -> String {
-    let now = String::from_utf8_lossy(now);
-    scene.sink.note(&format!("what the edit changed:\n{}", made.diff));
-    scene.sink.note(&format!("what someone changed since:\n{}", diff(&made.text, &now)));
-    let changed: Vec<String> = diff(&made.text, &now)
-        .lines()
+    let since = diff(&made.text, &String::from_utf8_lossy(now));
+    scene.sink.note(&format!("what the edit changed:\n{}", lines(&made.diff).join("\n")));
+    scene.sink.note(&format!("what someone changed since:\n{}", lines(&since).join("\n")));
+    let changed: Vec<String> = lines(&since)
+        .into_iter()
         .filter(|line| {
             (line.starts_with('+') || line.starts_with('-')) && !line.starts_with("+++") && !line.starts_with("---")
         })
         .take(4)
-        .map(|line| crate::hosts::clean::line(line.as_bytes()))
         .collect();
     format!(
         "{path} is neither its original nor what the edit made of it: someone changed it since ({}). It was left as it is; \
@@ -193,83 +186,80 @@ fn three_ways(scene: &Scene<'_>, path: &str, keep: &str, made: &Edited, now: &[u
     )
 }
 
-/// Refuses a value that a scheduler would refuse.
-fn check_value(flag: &str, value: &str) -> Result<(), String> {
-    let refused = |why: String| format!("-{flag}={value}: {why}");
-    if TIMES.contains(&flag) {
-        TimeAmount::parse(value).map_err(|error| refused(error.to_string()))?;
-    }
-    if flag == "mesos_master_address" {
-        MasterAddress::parse(value).map_err(|error| refused(error.to_string()))?;
-    }
-    Ok(())
-}
-
 pub(super) async fn look(scene: &Scene<'_>, flags: &Flags) -> Report {
     match flags {
-        Flags::File { file, has, has_not } => seen(look_at_file(scene, file.as_str(), has, has_not).await),
-        Flags::Running { service, log, has, has_not } => {
-            seen(look_at_process(scene, service, log.as_ref(), has, has_not).await)
+        Flags::File { file, form, service, .. } => match Place::of(scene, file, form.as_ref(), service.as_ref()) {
+            Ok(place) => seen(look_at_file(&place, flags).await),
+            Err(why) => Report::unknown(why),
+        },
+        Flags::Running { service, log, url, .. } => {
+            seen(look_at_process(scene, service, log.as_ref(), url.as_ref(), flags).await)
         }
         Flags::Edit { .. } | Flags::Restore { .. } => Report::unknown("an action is not a look"),
     }
 }
 
-async fn look_at_file(scene: &Scene<'_>, path: &str, has: &Values, has_not: &[String]) -> Result<Report, String> {
-    let bytes = scene.host.read_file(path, FILE_BYTES_MAX).await.map_err(|error| error.to_string())?;
-    let file = FlagsFile::parse(&bytes).map_err(|error| format!("{path}: {error}"))?;
-    Ok(compare(path, |flag| file.values(flag), has, has_not))
+async fn look_at_file(place: &Place<'_>, flags: &Flags) -> Result<Report, String> {
+    let path = place.path;
+    let current = place.read().await.map_err(Undone::into_words)?;
+    let current = current.ok_or_else(|| format!("{path} is not there"))?;
+    let file = place.parse(&current.bytes)?;
+    let asked = Asked::of(flags.wanted(), |flag| !file.values(flag).is_empty())?;
+    Ok(compare(path, |flag| file.values(flag), &asked))
 }
 
 async fn look_at_process(
     scene: &Scene<'_>,
     service: &Text,
     log: Option<&Text>,
-    has: &Values,
-    has_not: &[String],
+    url: Option<&Text>,
+    flags: &Flags,
 ) -> Result<Report, String> {
-    let found = process::on(scene, scene.name, service).await?;
-    let best =
-        found.alive.iter().map(|process| (given(&process.args), process.pid)).max_by_key(|(given, _)| given.len());
-    if let Some((given, pid)) = best.filter(|(given, _)| !given.is_empty()) {
-        let place = format!("{service} (process {pid})");
-        return Ok(compare(&place, |flag| values(&given, flag), has, has_not));
+    let mut unseen = Vec::new();
+    let judged = |place: &str, given: &Given| {
+        let asked = Asked::of(flags.wanted(), |flag| given.has(flag))?;
+        Ok(compare(place, |flag| values(given, flag), &asked))
+    };
+    match process::on(scene, scene.name, service).await {
+        Ok(found) => {
+            // What wraps the scheduler shows its flags as one word, or not at all.
+            let all = found.alive.iter().map(|process| (FlagsFile::of_arguments(&process.args), process.pid));
+            match all.max_by_key(|(given, _)| given.flags.len()).filter(|(given, _)| !given.flags.is_empty()) {
+                Some((given, pid)) => return judged(&format!("{service} (process {pid})"), &given),
+                None => unseen.push(format!("no process of {service} shows flags")),
+            }
+        }
+        Err(why) => unseen.push(why),
+    }
+    if let Some(url) = url {
+        match super::scheduler::flags_of(scene, url).await {
+            Ok(given) => return judged(&format!("/vars of {url}"), &given),
+            Err(why) => unseen.push(why),
+        }
     }
     let Some(log) = log else {
-        return Err(format!("no process of {service} shows flags, and no log is named that would"));
+        return Err(format!("{}; no log is named that would", unseen.join("; ")));
     };
     let given = super::flags_log::newest_start(&*scene.host, log.as_str(), scene.left()).await?;
-    let place = format!("the newest start in {log}");
-    Ok(compare(&place, |flag| values(&given, flag), has, has_not))
+    judged(&format!("the newest start in {log}"), &given)
 }
 
-/// Flags of a command line, name and value.
-fn given(args: &[String]) -> Vec<(String, String)> {
-    let line: String = args
-        .iter()
-        .map(|arg| shlex::try_quote(arg).map_or_else(|_| arg.clone(), std::borrow::Cow::into_owned))
-        .fold(String::new(), |mut line, arg| {
-            let _ = writeln!(line, "{arg}");
-            line
-        });
-    FlagsFile::parse(line.as_bytes()).map(|file| file.all()).unwrap_or_default()
+fn values(given: &Given, flag: &str) -> Vec<String> {
+    let fits = given.flags.iter().filter(|one| one.name == flag);
+    fits.map(|one| one.value.clone().unwrap_or_default()).collect()
 }
 
-fn values(given: &[(String, String)], flag: &str) -> Vec<String> {
-    given.iter().filter(|(name, _)| name == flag).map(|(_, value)| value.clone()).collect()
-}
-
-fn compare(place: &str, values: impl Fn(&str) -> Vec<String>, has: &Values, has_not: &[String]) -> Report {
+fn compare(place: &str, values: impl Fn(&str) -> Vec<String>, asked: &Asked) -> Report {
     let mut differ = Vec::new();
-    for (flag, wanted) in has {
+    for (flag, wanted) in &asked.set {
         match values(flag).as_slice() {
-            [value] if value == wanted.as_str() => {}
+            [value] if value == wanted => {}
             [value] => differ.push(format!("-{flag} is {value}, not {wanted}")),
             [] => differ.push(format!("-{flag} is not there; it must be {wanted}")),
             several => differ.push(format!("-{flag} is there {} times", several.len())),
         }
     }
-    for flag in has_not {
+    for flag in &asked.unset {
         if let Some(value) = values(flag).first() {
             differ.push(format!("-{flag} is there with {value:?}; it must not be"));
         }
@@ -283,27 +273,27 @@ fn compare(place: &str, values: impl Fn(&str) -> Vec<String>, has: &Values, has_
 pub(super) async fn foresee(scene: &Scene<'_>, flags: &Flags) -> Prediction {
     match foresee_or(scene, flags).await {
         Ok(prediction) => prediction,
-        Err(Undone::Refused(why) | Undone::Failed(why) | Undone::InDoubt(why) | Undone::Cancelled(why)) => {
-            Prediction::new(Finding::Fails, why)
-        }
+        Err(undone) => Prediction::new(Finding::Fails, undone.into_words()),
     }
 }
 
 async fn foresee_or(scene: &Scene<'_>, flags: &Flags) -> Result<Prediction, Undone> {
     match flags {
-        Flags::Edit { file, set, unset, .. } => {
-            let path = file.as_str();
-            for (flag, value) in set {
-                check_value(flag, value.as_str()).map_err(Undone::Failed)?;
-            }
-            let Some(current) = read(&*scene.host, path).await? else {
+        Flags::Edit { file, form, service, .. } => {
+            let place = Place::of(scene, file, form.as_ref(), service.as_ref()).map_err(Undone::Failed)?;
+            let path = place.path;
+            let Some(current) = place.read().await? else {
                 return Ok(Prediction::new(Finding::Fails, format!("{path} is not there")));
             };
-            let edited = edited(path, &current.bytes, set, unset)?;
+            let asked = asked(&place, &current.bytes, flags)?;
+            asked.check().map_err(Undone::Failed)?;
+            let edited = asked.edit(&place, &current.bytes)?;
             if edited.diff.is_empty() {
                 return Ok(Prediction::new(Finding::Holds, format!("{path} is as it must be already")));
             }
-            Ok(Prediction::new(Finding::Holds, format!("would edit {path}")).with(lines(&edited.diff)))
+            let mut details = lines(&edited.diff);
+            details.extend(asked.unchecked());
+            Ok(Prediction::new(Finding::Holds, format!("would edit {path}")).with(details))
         }
         Flags::Restore { file, keep, .. } => {
             let there = scene.host.stat(keep.as_str()).await?.is_some();
@@ -315,5 +305,20 @@ async fn foresee_or(scene: &Scene<'_>, flags: &Flags) -> Result<Prediction, Undo
             Ok(Prediction::new(Finding::Holds, words))
         }
         Flags::File { .. } | Flags::Running { .. } => Ok(Prediction::new(Finding::Holds, "would look at flags")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn credentials_are_not_shown() {
+        for (line, wanted) in [
+            ("+-zk_digest_credentials=a:b", "+-zk_digest_credentials=***"),
+            (" X=\"-zk_digest_credentials=a:b -c=1\"", " X=\"-zk_digest_credentials=*** -c=1\""),
+            (" -zk_digest_credentials a:b -c=1", " -zk_digest_credentials *** -c=1"),
+            ("-a=1", "-a=1"),
+        ] {
+            assert_eq!(super::masked(line), wanted);
+        }
     }
 }

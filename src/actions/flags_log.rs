@@ -6,19 +6,22 @@
 use std::time::Duration;
 
 use super::log_source;
-use crate::hosts::Host;
+use crate::{
+    aurora::flags::{Flag, Flags},
+    hosts::Host,
+};
 
 /// Bytes read from the end of a log; a start prints about 20 kB, and a log may be large.
 const TAIL_BYTES: u64 = 16 * 1024 * 1024;
 
-pub(super) async fn newest_start(
-    host: &dyn Host,
-    path: &str,
-    within: Duration,
-) -> Result<Vec<(String, String)>, String> {
+pub(super) async fn newest_start(host: &dyn Host, path: &str, within: Duration) -> Result<Flags, String> {
     let tail = log_source::end(host, path, TAIL_BYTES, within).await?;
     let found = parse(&String::from_utf8_lossy(&tail));
-    if found.is_empty() { Err(format!("{path} shows no start with its flags")) } else { Ok(found) }
+    if found.is_empty() {
+        return Err(format!("{path} shows no start with its flags"));
+    }
+    let flag = |(name, value)| Flag { name, value: Some(value), dashes: 1 };
+    Ok(Flags { flags: found.into_iter().map(flag).collect() })
 }
 
 /// The flags after the last `Parameters:`; defaults of `null` are left out.

@@ -218,10 +218,15 @@ async fn ask_ensemble(scene: &Scene<'_>, leader: &Leader, hosts: &[HostName]) ->
     let unresolved = learn(&mut roster, &nodes, ENDPOINT).await;
     let members = match by_members(&nodes, &roster, ENDPOINT) {
         // Who cannot be told from the schedulers of the inventory does not contradict them.
-        Sight::Stranger(name) if unresolved.iter().any(|host| name.starts_with(host.as_str())) => {
+        Sight::Stranger(name) if unresolved.iter().any(|host| is_named(&name, host)) => {
             Sight::Unknown(format!("{name} is advertised, and that name cannot be resolved here"))
         }
         known => known,
     };
     (Some(by_ballots(&nodes, &roster)), Some(members))
+}
+
+/// True if a name, perhaps with a port, is this host's.
+fn is_named(name: &str, host: &str) -> bool {
+    name == host || name.rsplit_once(':').is_some_and(|(bare, _)| bare == host)
 }

@@ -90,6 +90,15 @@ pub(super) enum Undone {
     Cancelled(String),
 }
 
+impl Undone {
+    /// The reason alone.
+    pub(super) fn into_words(self) -> String {
+        match self {
+            Self::Refused(why) | Self::Failed(why) | Self::InDoubt(why) | Self::Cancelled(why) => why,
+        }
+    }
+}
+
 /// What an action comes to.
 pub(super) type Acted = Result<Report, Undone>;
 

@@ -399,6 +399,13 @@ pub(super) async fn look_at_vars(scene: &Scene<'_>, vars: &Vars) -> Report {
     seen(vars_or(scene, vars).await)
 }
 
+/// The flags of the command line that a scheduler exports.
+pub(super) async fn flags_of(scene: &Scene<'_>, url: &Text) -> Result<crate::aurora::flags::Flags, String> {
+    let client = client(scene, url.as_str()).map_err(|error| error.to_string())?;
+    let found = client.vars().await.map_err(|error| error.to_string())?;
+    found.flags().filter(|flags| !flags.flags.is_empty()).ok_or_else(|| format!("/vars of {url} shows no command line"))
+}
+
 async fn vars_or(scene: &Scene<'_>, vars: &Vars) -> Result<Report, String> {
     let client = client(scene, vars.url.as_str()).map_err(|error| error.to_string())?;
     let found = client.vars().await.map_err(|error| error.to_string())?;

@@ -5,6 +5,8 @@
 //!
 //! Deliberately not here: files in which flags are kept, and their quoting.
 
+use super::flag_rules::{self, Knows};
+use super::version::AuroraVersion;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
@@ -325,41 +327,12 @@ impl Release {
 
     /// Whether the release has the flag; `None` for a flag whose history is not known here.
     pub fn knows_flag(self, name: &str) -> Option<bool> {
-        let minor = self.0;
-        Some(match name {
-            "gc_executor_path" | "executor_gc_interval" => minor <= 8,
-            "reconciliation_initial_delay"
-            | "reconciliation_explicit_interval"
-            | "reconciliation_implicit_interval"
-            | "reconciliation_schedule_spread" => minor >= 9,
-            "reconciliation_explicit_batch_size"
-            | "reconciliation_explicit_batch_interval"
-            | "ip"
-            | "framework_name" => minor >= 14,
-            "zk_use_curator" => (14..=18).contains(&minor),
-            "zk_connection_timeout" => minor >= 19,
-            "use_beta_db_task_store" => (9..=18).contains(&minor),
-            "snapshot_hydrate_stores" => (17..=18).contains(&minor),
-            "deflate_snapshots" => minor <= 11,
-            "deduplicate_snapshots" => (6..=11).contains(&minor),
-            "hostname" => minor >= 7,
-            "mesos_driver" => minor >= 18,
-            "mesos_master_address"
-            | "max_registration_delay"
-            | "max_leading_duration"
-            | "native_log_file_path"
-            | "backup_dir"
-            | "backup_interval"
-            | "max_saved_backups"
-            | "native_log_quorum_size"
-            | "native_log_zk_group_path"
-            | "cluster_name"
-            | "http_port"
-            | "serverset_path"
-            | "zk_endpoints"
-            | "dlog_snapshot_interval" => true,
-            _ => return None,
-        })
+        let version = AuroraVersion::Built { minor: self.0, text: self.to_string() };
+        match flag_rules::knows(&version, name) {
+            Knows::Yes => Some(true),
+            Knows::No => Some(false),
+            Knows::Unknown => None,
+        }
     }
 }
 

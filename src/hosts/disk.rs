@@ -382,6 +382,8 @@ impl Draft {
         let failed = |error: &io::Error| io_error("write", &self.temporary, error);
         let found = self.file.metadata().map_err(|error| failed(&error))?;
         give(&self.temporary, &found, like)?;
+        // After owner and mode: a change of either takes some of these away.
+        super::xattrs::copy(&self.target, &self.temporary)?;
         self.file.sync_all().map_err(|error| failed(&error))?;
         fs::rename(&self.temporary, &self.target).map_err(|error| failed(&error))?;
         self.kept = true;

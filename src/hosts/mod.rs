@@ -19,6 +19,7 @@ mod set;
 pub mod shell;
 pub mod ssh;
 mod stop;
+mod xattrs;
 
 pub use child::{End, Output, Quiet, Ran, Run};
 pub use disk::{Attributes, Entry, FileKind, Stat, Written, hex};

@@ -6,9 +6,10 @@ use serde_json::{Value, json};
 
 use super::{
     check_firewall,
-    model::{Api, CLUSTER_ALWAYS, Group, Host, Inventory, Password, ServiceTemplates, Ssh, Vars, Via},
-    raw::{RawApi, RawInventory, RawPassword, RawScalar, RawService, RawVia},
+    model::{Api, CLUSTER_ALWAYS, Group, Host, Inventory, Password, Ssh, Vars, Via},
+    raw::{RawApi, RawInventory, RawManager, RawPassword, RawScalar, RawService, RawVia},
     reach,
+    service::{FlagCommands, Managed, Manager, ServiceTemplates},
 };
 use crate::runbook::{
     check::{Checker, Document, merge, read},
@@ -61,10 +62,12 @@ pub fn inventory_yaml(inventory: &Inventory) -> String {
     if let (Some(auth), Some(cluster)) = (&inventory.zookeeper_auth, cluster.as_object_mut()) {
         cluster.insert("zookeeper_auth".to_owned(), json!(auth));
     }
+    let services: BTreeMap<&String, Value> =
+        inventory.services.iter().map(|(name, service)| (name, service.written())).collect();
     let mut value = json!({
         "format": raw::FORMAT,
         "cluster": cluster,
-        "services": inventory.services,
+        "services": services,
         "groups": groups,
     });
     if let (Some(map), Some(firewall)) = (value.as_object_mut(), &inventory.firewall) {
@@ -102,7 +105,11 @@ fn inventory(checker: &mut Checker<'_>, raw: RawInventory) -> Inventory {
     unique_hosts(checker, &groups);
     reach::one_name_each(checker, &groups);
     let ssh = reach::ssh(checker, raw.ssh);
-    let services = raw.services.into_iter().map(|(name, service)| (name, templates(service))).collect();
+    let services = raw.services.into_iter().map(|(name, service)| {
+        let path = root.key("services").key(&name);
+        (name, templates(checker, service, &path))
+    });
+    let services = services.collect();
     let api = api(checker, raw.cluster.api);
     let firewall = raw.firewall.map(|raw| check_firewall::firewall(checker, raw, &groups));
     let zookeeper_auth = raw.cluster.zookeeper_auth.map(place);
@@ -193,20 +200,107 @@ fn vars(checker: &mut Checker<'_>, raw: BTreeMap<String, RawScalar>, path: &DocP
     vars.collect()
 }
 
-fn templates(raw: RawService) -> ServiceTemplates {
-    let RawService { start, stop, status, pid_file, matches } = raw;
-    ServiceTemplates { start, stop, status, pid_file, matches }
+fn templates(checker: &mut Checker<'_>, raw: RawService, path: &DocPath) -> ServiceTemplates {
+    let RawService { manager, unit, program, dir, start, stop, status, hold, release, flags, pid_file, matches } = raw;
+    if hold.is_some() != release.is_some() {
+        let (there, missing) = if hold.is_some() { ("hold", "release") } else { ("release", "hold") };
+        checker.report(&path.key(there), format!("`{missing}` is missing: the two belong together"), None);
+    }
+    let commands = [("start", &start), ("stop", &stop), ("status", &status)];
+    for (key, command) in commands.into_iter().chain([("hold", &hold), ("release", &release), ("program", &program)]) {
+        let nothing = |texts: &Vec<Text>| texts.first().is_none_or(|program| program.as_str().trim().is_empty());
+        if command.as_ref().is_some_and(nothing) {
+            checker.report(&path.key(key), "it runs nothing: the first entry is the program", None);
+        }
+    }
+    let mut found = match manager {
+        Some(manager) => {
+            for (key, _) in commands.into_iter().filter(|(_, command)| command.is_some()) {
+                checker.report(&path.key(key), "it means nothing beside `manager`, whose commands are known", None);
+            }
+            if unit.is_none() {
+                let message = "`unit` is missing: what does its manager call it?";
+                checker.report(&path.key("manager"), message, None);
+            }
+            let manager = known(manager);
+            if dir.is_some() && matches!(manager, Manager::Sysv | Manager::Supervisor) {
+                checker.report(&path.key("dir"), "it means nothing to this manager", None);
+            }
+            let (unit, program) = (unit.unwrap_or_default(), program.unwrap_or_default());
+            if unit.as_str().starts_with('-') || unit.as_str().trim().is_empty() {
+                checker.report(&path.key("unit"), format!("`{unit}` is not the name of a service"), None);
+            }
+            Managed { manager, unit, program, dir }.templates()
+        }
+        None => {
+            let missing: Vec<&str> =
+                commands.iter().filter(|(_, command)| command.is_none()).map(|(key, _)| *key).collect();
+            if !missing.is_empty() {
+                let message = format!("missing: `{}`; or name its `manager` and `unit`", missing.join("`, `"));
+                checker.report(path, message, None);
+            }
+            for (key, there) in [("unit", unit.is_some()), ("program", program.is_some()), ("dir", dir.is_some())] {
+                if there {
+                    checker.report(&path.key(key), "it means nothing without `manager`", None);
+                }
+            }
+            let [start, stop, status] = [start, stop, status].map(Option::unwrap_or_default);
+            let (hold, release, managed) = (Vec::new(), Vec::new(), None);
+            ServiceTemplates { start, stop, status, hold, release, managed, flags: None, pid_file: None, matches: None }
+        }
+    };
+    if let (Some(hold), Some(release)) = (hold, release) {
+        (found.hold, found.release) = (hold, release);
+    }
+    let flags = flags.map(|flags| FlagCommands { read: flags.read, write: flags.write });
+    ServiceTemplates { flags, pid_file, matches, ..found }
+}
+
+fn known(manager: RawManager) -> Manager {
+    match manager {
+        RawManager::Systemd => Manager::Systemd,
+        RawManager::Upstart => Manager::Upstart,
+        RawManager::Sysv => Manager::Sysv,
+        RawManager::Runit => Manager::Runit,
+        RawManager::Supervisor => Manager::Supervisor,
+    }
 }
 
 /// Every text of a service with its path below the service.
 fn texts(service: &ServiceTemplates) -> impl Iterator<Item = (DocPath, &Text)> {
     let root = DocPath::root();
-    let lists = [("start", &service.start), ("stop", &service.stop), ("status", &service.status)];
-    let listed = lists.into_iter().flat_map(|(key, list)| {
-        list.iter().enumerate().map(move |(at, text)| (DocPath::root().key(key).index(at), text))
-    });
-    let single = [("pid_file", &service.pid_file), ("matches", &service.matches)];
-    listed.chain(single.into_iter().filter_map(move |(key, text)| Some((root.key(key), text.as_ref()?))))
+    let mut found: Vec<(DocPath, &Text)> = Vec::new();
+    let mut lists: Vec<(DocPath, &Vec<Text>)> = Vec::new();
+    let mut single: Vec<(DocPath, &Text)> = Vec::new();
+    match &service.managed {
+        Some(managed) => {
+            single.push((root.key("unit"), &managed.unit));
+            single.extend(managed.dir.iter().map(|dir| (root.key("dir"), dir)));
+            lists.push((root.key("program"), &managed.program));
+        }
+        None => {
+            lists.extend([
+                (root.key("start"), &service.start),
+                (root.key("stop"), &service.stop),
+                (root.key("status"), &service.status),
+            ]);
+        }
+    }
+    let own = service.managed.clone().map(Managed::templates);
+    if own.is_none_or(|own| (own.hold, own.release) != (service.hold.clone(), service.release.clone())) {
+        lists.extend([(root.key("hold"), &service.hold), (root.key("release"), &service.release)]);
+    }
+    if let Some(flags) = &service.flags {
+        let own = root.key("flags");
+        lists.extend([(own.key("read"), &flags.read), (own.key("write"), &flags.write)]);
+    }
+    for (path, texts) in lists {
+        found.extend(texts.iter().enumerate().map(|(at, text)| (path.index(at), text)));
+    }
+    single.extend(service.pid_file.iter().map(|text| (root.key("pid_file"), text)));
+    single.extend(service.matches.iter().map(|text| (root.key("matches"), text)));
+    found.extend(single);
+    found.into_iter()
 }
 
 /// The variables that commands of an inventory may use.
@@ -257,11 +351,6 @@ fn services_are_known(checker: &mut Checker<'_>, inventory: &Inventory, known: &
     for (name, service) in &inventory.services {
         let own = DocPath::root().key("services").key(name);
         checker.var_name(name, &own);
-        for (key, list) in [("start", &service.start), ("stop", &service.stop), ("status", &service.status)] {
-            if list.first().is_none_or(|program| program.as_str().trim().is_empty()) {
-                checker.report(&own.key(key), "it runs nothing: the first entry is the program", None);
-            }
-        }
         for (below, text) in texts(service) {
             let path = DocPath(own.0.iter().cloned().chain(below.0).collect());
             known.text(checker, text, &path, "a service");
@@ -368,6 +457,7 @@ fn services_of(step: &Step) -> Vec<String> {
         .filter_map(|kind| match kind {
             Kind::Service(service) => Some(service.service().to_string()),
             Kind::Process(process) => Some(process.service().to_string()),
+            Kind::Flags(flags) => flags.service().map(ToString::to_string),
             _ => None,
         })
         .collect()

@@ -9,7 +9,9 @@ pub mod firewall;
 pub mod model;
 pub(crate) mod raw;
 mod reach;
+mod service;
 
 pub use check::{check_against, inventory_yaml, load_inventory};
 pub use firewall::{BlockName, Firewall, FirewallManager, FirewallTemplates};
-pub use model::{Api, Group, Host, Inventory, Password, Reach, ServiceTemplates, Ssh, SshReach, Via};
+pub use model::{Api, Group, Host, Inventory, Password, Reach, Ssh, SshReach, Via};
+pub use service::{FlagCommands, Managed, Manager, ServiceTemplates};

@@ -5,11 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Firewall;
-use crate::runbook::{
-    model::{GroupName, HostName, LOCAL},
-    text::Text,
-};
+use super::{Firewall, ServiceTemplates};
+use crate::runbook::model::{GroupName, HostName, LOCAL};
 
 /// Variables: scalars only (string, number, bool).
 pub type Vars = BTreeMap<String, Value>;
@@ -133,23 +130,6 @@ pub enum Password {
     Env(String),
     /// In the first line of this file.
     File(String),
-}
-
-/// The commands of one service; texts may use `cluster.*` and `host.*`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ServiceTemplates {
-    /// Starts it.
-    pub start: Vec<Text>,
-    /// Stops it.
-    pub stop: Vec<Text>,
-    /// Exits 0 if it runs, 3 if it does not; anything else is unknown.
-    pub status: Vec<Text>,
-    /// A file with the process's id, if there is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pid_file: Option<Text>,
-    /// A text that the process's command line contains, where there is no file.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub matches: Option<Text>,
 }
 
 /// A group of hosts.

@@ -142,20 +142,62 @@ pub enum RawPassword {
     File(String),
 }
 
-/// The commands of one service, each a program with its arguments; texts may use `cluster.*` and `host.*`.
+/// A service: the manager that looks after it, or its commands, each a program with its arguments; texts may use
+/// `cluster.*` and `host.*`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawService {
+    /// What looks after it; then `unit` names it there, and the commands are known.
+    pub manager: Option<RawManager>,
+    /// The manager's name for it.
+    pub unit: Option<Text>,
+    /// The manager's program with its first arguments, if it is not the usual one.
+    pub program: Option<Vec<Text>>,
+    /// The directory of systemd's units for the runtime, of Upstart's jobs or of runit's services, if it is not the usual
+    /// one.
+    pub dir: Option<Text>,
     /// Starts it.
-    pub start: Vec<Text>,
+    pub start: Option<Vec<Text>>,
     /// Stops it.
-    pub stop: Vec<Text>,
+    pub stop: Option<Vec<Text>>,
     /// Exits 0 if it runs, 3 if it does not; anything else is unknown.
-    pub status: Vec<Text>,
+    pub status: Option<Vec<Text>>,
+    /// Keeps it from being started by accident, in place of what the manager has for that.
+    pub hold: Option<Vec<Text>>,
+    /// Takes that back.
+    pub release: Option<Vec<Text>>,
+    /// Commands for flags that are in no file (`flags_form: command`).
+    pub flags: Option<RawFlagCommands>,
     /// A file with the process's id.
     pub pid_file: Option<Text>,
     /// A text that the process's command line contains, where there is no file.
     pub matches: Option<Text>,
+}
+
+/// Commands for flags that are in no file.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawFlagCommands {
+    /// Prints the flags, as `-name=value` words.
+    pub read: Vec<Text>,
+    /// Takes all of them on its standard input, one a line.
+    pub write: Vec<Text>,
+}
+
+/// What looks after a service.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RawManager {
+    /// systemd: `systemctl`.
+    Systemd,
+    /// Upstart: `initctl`.
+    Upstart,
+    /// Start scripts by the LSB: `service`.
+    Sysv,
+    /// runit: `sv`.
+    Runit,
+    /// supervisord: `supervisorctl`.
+    Supervisor,
 }
 
 /// A group of hosts.

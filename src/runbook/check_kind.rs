@@ -82,25 +82,32 @@ impl Checker<'_> {
     }
 
     fn flags(&mut self, flags: &Flags, path: &DocPath) {
-        let (name, set, unset, key_set, key_unset) = match flags {
-            Flags::Edit { set, unset, .. } => ("edit", set, unset, "set", "unset"),
-            Flags::Restore { set, unset, .. } => ("restore", set, unset, "set", "unset"),
-            Flags::File { has, has_not, .. } => ("file", has, has_not, "has", "has_not"),
-            Flags::Running { has, has_not, .. } => ("running", has, has_not, "has", "has_not"),
+        let (name, key_set, key_unset) = match flags {
+            Flags::Edit { .. } => ("edit", "set", "unset"),
+            Flags::Restore { .. } => ("restore", "set", "unset"),
+            Flags::File { .. } => ("file", "has", "has_not"),
+            Flags::Running { .. } => ("running", "has", "has_not"),
         };
+        let wanted = flags.wanted();
         let path = path.key(name);
-        if set.is_empty() && unset.is_empty() {
+        if wanted.set.is_empty() && wanted.unset.is_empty() && wanted.where_known.is_empty() {
             self.report(&path, format!("it names no flag: neither `{key_set}` nor `{key_unset}`"), None);
         }
-        let set_paths = set.keys().map(|flag| (path.key(key_set).key(flag), flag));
-        let unset_paths = unset.iter().enumerate().map(|(at, flag)| (path.key(key_unset).index(at), flag));
-        for (path, flag) in set_paths.chain(unset_paths) {
+        if !wanted.where_known.is_empty() && wanted.version.is_none() {
+            let message = "`where_known` needs `version`: which release is it that knows a flag?";
+            self.report(&path.key("where_known"), message, None);
+        }
+        let set_paths = wanted.set.keys().map(|flag| (path.key(key_set).key(flag), flag));
+        let known_paths = wanted.where_known.keys().map(|flag| (path.key("where_known").key(flag), flag));
+        let unset_paths = wanted.unset.iter().enumerate().map(|(at, flag)| (path.key(key_unset).index(at), flag));
+        for (path, flag) in set_paths.chain(known_paths).chain(unset_paths) {
             if flag.starts_with('-') || flag.is_empty() || flag.contains(['=', ' ']) {
                 let suggestion = Some(format!("did you mean `{}`?", flag.trim_start_matches('-')));
                 self.report(&path, format!("`{flag}` is not the bare name of a flag"), suggestion);
             }
         }
-        for (at, flag) in unset.iter().enumerate().filter(|(_, flag)| set.contains_key(*flag)) {
+        let both = |flag: &String| wanted.set.contains_key(flag) || wanted.where_known.contains_key(flag);
+        for (at, flag) in wanted.unset.iter().enumerate().filter(|(_, flag)| both(flag)) {
             let message = format!("`{flag}` cannot be in `{key_set}` and in `{key_unset}`");
             self.report(&path.key(key_unset).index(at), message, None);
         }

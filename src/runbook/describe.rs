@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::{
     kind::{
         Aurora, Command, Files, Firewall, Flags, Http, Kind, Leader, LogLines, Method, Port, Presence, Process, Quorum,
-        Replica, ReplicaStatus, Serverset, Service, UndoWhat, Vars, Zookeeper,
+        Replica, ReplicaStatus, Serverset, Service, UndoWhat, Vars, Zookeeper, mark_beside,
     },
     model::HostName,
     template::{self, Lookup, LookupError},
@@ -108,9 +108,23 @@ pub(super) fn describe_with(kind: &Kind, inventory: &Inventory, host: Option<&Ho
         Service::Start(_) => line(&templates.start),
         Service::Stop(_) => line(&templates.stop),
         Service::Restart(_) => format!("{} && {}", line(&templates.stop), line(&templates.start)),
+        Service::Running(_) if templates.managed.is_some() => {
+            format!("{} (says that it runs)", line(&templates.status))
+        }
+        Service::Stopped(_) if templates.managed.is_some() => {
+            format!("{} (says that it is down)", line(&templates.status))
+        }
         Service::Running(_) => format!("{} (exits 0)", line(&templates.status)),
         Service::Stopped(_) => format!("{} (exits 3)", line(&templates.status)),
+        Service::Hold { beside, .. } => held(&line(&templates.hold), &format!("write {}", mark_beside(beside))),
+        Service::Release { beside, .. } => held(&line(&templates.release), &format!("remove {}", mark_beside(beside))),
+        Service::Held { .. } | Service::Free { .. } => describe(kind),
     }
+}
+
+/// What the manager is told, and what is done beside it.
+fn held(command: &str, mark: &str) -> String {
+    if command.is_empty() { mark.to_owned() } else { format!("{command} && {mark}") }
 }
 
 /// What the inventory knows of one host: `cluster.*` and `host.*`.
@@ -172,6 +186,18 @@ fn describe_service(service: &Service) -> String {
         Service::Restart(name) => format!("restart service {name}"),
         Service::Running(name) => format!("service {name} runs"),
         Service::Stopped(name) => format!("service {name} does not run"),
+        Service::Hold { service, beside, .. } => {
+            format!("hold service {service} down, with the mark {mark}", mark = mark_beside(beside))
+        }
+        Service::Release { service, beside, .. } => {
+            format!("let service {service} go, and remove the mark {mark}", mark = mark_beside(beside))
+        }
+        Service::Held { service, beside } => {
+            format!("service {service} is held down, with the mark {mark}", mark = mark_beside(beside))
+        }
+        Service::Free { service, beside } => {
+            format!("nobody holds service {service} down; no mark {mark}", mark = mark_beside(beside))
+        }
     }
 }
 
@@ -246,16 +272,20 @@ fn flag_list(set: &BTreeMap<String, Text>, unset: &[String], without: &str) -> S
 }
 
 fn describe_flags(flags: &Flags) -> String {
+    let wanted = flags.wanted();
+    let list = |without: &str| {
+        let known = wanted.where_known.iter().map(|(flag, value)| format!("-{flag}={value} where the release has it"));
+        let plain = flag_list(wanted.set, wanted.unset, without);
+        known.fold(plain, |list, known| if list.is_empty() { known } else { format!("{list}, {known}") })
+    };
     match flags {
-        Flags::Edit { file, set, unset, keep } => {
+        Flags::Edit { file, keep, .. } => {
             let keep = keep.as_ref().map(|keep| format!("; the original is kept as {keep}"));
-            format!("in {file}: {}{}", flag_list(set, unset, "remove"), keep.unwrap_or_default())
+            format!("in {file}: {}{}", list("remove"), keep.unwrap_or_default())
         }
         Flags::Restore { file, keep, .. } => format!("put {keep} back as {file}"),
-        Flags::File { file, has, has_not } => format!("{file} has {}", flag_list(has, has_not, "no")),
-        Flags::Running { service, has, has_not, .. } => {
-            format!("{service} was started with {}", flag_list(has, has_not, "no"))
-        }
+        Flags::File { file, .. } => format!("{file} has {}", list("no")),
+        Flags::Running { service, .. } => format!("{service} was started with {}", list("no")),
     }
 }
 

@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    kind::{Firewall, Flags, Kind, Process},
+    kind::{Firewall, Kind, Process},
     locate::Node,
     model::{Condition, Confirm, GroupName, Input, InputId, InputKind, Register, Runbook, Step, StepId, Target, Undo},
     problem::{DocPath, did_you_mean},
@@ -312,7 +312,12 @@ impl<'a> Names<'a, '_> {
         }
         match kind {
             Kind::Service(service) => self.service(service.service(), &own),
-            Kind::Flags(Flags::Running { service, .. }) => self.service(service, &own.key("running").key("service")),
+            Kind::Flags(flags) => {
+                if let Some(service) = flags.service() {
+                    let relative = below.find_scalar(service.as_str()).unwrap_or_default();
+                    self.service(service, &DocPath(path.0.iter().cloned().chain(relative.0).collect()));
+                }
+            }
             Kind::Leader(leader) => {
                 let group = GroupName(leader.among.clone());
                 self.group(&group, &own.key("among"));

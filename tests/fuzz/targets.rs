@@ -9,7 +9,9 @@ use std::{collections::BTreeMap, io::Read, path::Path, sync::LazyLock};
 use firstlight::{
     aurora::{
         brief::TaskBrief,
-        clusters, log_entry,
+        clusters,
+        flags_file::FlagsFile,
+        log_entry,
         log_entry::{LogEntry, Reassembler},
         selection::Selection,
         snapshot,
@@ -60,6 +62,7 @@ pub const TARGETS: &[Target] = &[
     ("log_values", log_values),
     ("log_lines", log_lines),
     ("selection", selection),
+    ("flags_file", flags_file),
 ];
 
 /// Hands out a byte or two at a time, as a slow disk or line does.
@@ -573,4 +576,22 @@ fn selection(bytes: &[u8]) {
     let Ok(selection) = Selection::parse(&String::from_utf8_lossy(bytes)) else { return };
     // Nothing is meant by a selection that says nothing.
     assert!(!selection.fits(&ScheduledTask::default()) || String::from_utf8_lossy(bytes).contains('='));
+}
+
+/// An edit of a flags file does what was asked or nothing; made again it changes nothing.
+fn flags_file(bytes: &[u8]) {
+    let Ok(file) = FlagsFile::parse(bytes) else { return };
+    let _ = file.flags();
+    let set = BTreeMap::from([
+        ("mesos_master_address".to_owned(), "zk://localhost:1111/mesos/master"),
+        ("max_registration_delay".to_owned(), "360mins"),
+    ]);
+    let unset = ["gc_executor_path".to_owned()];
+    let Ok(edited) = file.edit(&set, &unset) else { return };
+    let again = FlagsFile::parse_as(edited.text.as_bytes(), Some(file.form())).expect("what was written can be read");
+    for (flag, value) in &set {
+        assert_eq!(again.values(flag), [*value]);
+    }
+    assert!(again.values("gc_executor_path").is_empty());
+    assert_eq!(again.edit(&set, &unset).expect("what was edited can be edited").text, edited.text);
 }

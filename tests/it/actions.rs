@@ -16,7 +16,7 @@ use firstlight::{
     engine::{OutputStore, Stream},
     inventory::Inventory,
     runbook::{
-        kind::{Command, Files, Flags, Http, Kind, Port, Process, Service},
+        kind::{Command, Files, Http, Kind, Port, Process, Service},
         model::{HostName, InputId, LOCAL, StepId},
         text::{ShellText, Text},
     },
@@ -108,6 +108,10 @@ impl Bench {
         self.output
             .with(|lines| lines.iter().filter(|line| line.stream == stream).map(|line| line.text.to_owned()).collect())
     }
+}
+
+fn kind(value: serde_json::Value) -> Kind {
+    serde_json::from_value(value).unwrap()
 }
 
 fn shell(line: &str) -> Command {
@@ -531,12 +535,9 @@ async fn flags_are_edited_where_they_stand_and_put_back_byte_for_byte() {
         ("reconciliation_initial_delay", "365days"),
     ]);
     let unset = vec!["gc_executor_path".to_owned()];
-    let edit = Kind::Flags(Flags::Edit {
-        file: bench.text("defaults"),
-        set: set.clone(),
-        unset: unset.clone(),
-        keep: Some(bench.text("keep")),
-    });
+    let edit = kind(json!({ "flags": { "edit": {
+        "file": bench.text("defaults"), "set": set, "unset": unset, "keep": bench.text("keep"),
+    } } }));
     let foreseen = predict(&bench.world, &HostName::from(LOCAL), &edit, &Known::new()).await;
     assert!(foreseen.details.iter().any(|line| line.starts_with("+MESOS_MASTER")), "{foreseen:?}");
     assert_eq!(fs::read_to_string(&file).unwrap(), DEFAULTS);
@@ -548,16 +549,13 @@ async fn flags_are_edited_where_they_stand_and_put_back_byte_for_byte() {
     assert_eq!(fs::read_to_string(&file).unwrap(), wanted);
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o7777, 0o640);
     let seen = bench
-        .look(Kind::Flags(Flags::File { file: bench.text("defaults"), has: set.clone(), has_not: unset.clone() }))
+        .look(kind(json!({ "flags": { "file": { "file": bench.text("defaults"), "has": set, "has_not": unset } } })))
         .await;
     assert_eq!(seen.finding, Finding::Holds, "{seen:?}");
     assert!(bench.done(edit.clone()).await.seen.contains("edited already"));
-    let restore = Kind::Flags(Flags::Restore {
-        file: bench.text("defaults"),
-        keep: bench.text("keep"),
-        set: set.clone(),
-        unset: unset.clone(),
-    });
+    let restore = kind(json!({ "flags": { "restore": {
+        "file": bench.text("defaults"), "keep": bench.text("keep"), "set": set, "unset": unset,
+    } } }));
     fs::write(&file, format!("{wanted}# by someone else\n")).unwrap();
     let why = bench.failed(restore.clone()).await;
     assert!(why.contains("+# by someone else"), "{why}");
@@ -568,12 +566,9 @@ async fn flags_are_edited_where_they_stand_and_put_back_byte_for_byte() {
     assert!(bench.done(restore).await.seen.contains("nothing to put back"));
     fs::write(bench.path("keep"), "another original").unwrap();
     assert!(bench.failed(edit).await.contains("nothing was changed"));
-    let minutes = Kind::Flags(Flags::Edit {
-        file: bench.text("defaults"),
-        set: flag_values(&[("max_registration_delay", "360min")]),
-        unset: Vec::new(),
-        keep: Some(bench.text("keep2")),
-    });
+    let minutes = kind(json!({ "flags": { "edit": {
+        "file": bench.text("defaults"), "set": { "max_registration_delay": "360min" }, "keep": bench.text("keep2"),
+    } } }));
     assert!(bench.failed(minutes).await.contains("360min"));
 }
 
@@ -585,7 +580,7 @@ async fn what_a_killed_write_left_goes_with_its_undo() {
     let set = flag_values(&[("max_registration_delay", "360mins")]);
     let (file, keep) = (bench.text("defaults"), bench.text("keep"));
     let undos = [
-        Kind::Flags(Flags::Restore { file, keep, set, unset: Vec::new() }),
+        kind(json!({ "flags": { "restore": { "file": file, "keep": keep, "set": set } } })),
         Kind::Files(Files::Remove { path: bench.text("keep"), only_if_sha256: None }),
     ];
     for undo in undos {
@@ -598,7 +593,7 @@ async fn what_a_killed_write_left_goes_with_its_undo() {
 
 #[test]
 fn flags_files_of_every_form() {
-    use firstlight::actions::FlagsFile;
+    use firstlight::aurora::flags_file::FlagsFile;
     // Before, set, unset, after.
     type Case = (
         &'static str,
@@ -699,11 +694,11 @@ fn flags_files_of_every_form() {
 proptest::proptest! {
     #[test]
     fn flags_files_of_any_bytes_do_not_panic(text in "[-a-c=\"'\\\\ \n#()$;é]{0,60}") {
-        use firstlight::actions::FlagsFile;
+        use firstlight::aurora::flags_file::FlagsFile;
         if let Ok(file) = FlagsFile::parse(text.as_bytes()) {
             let set = BTreeMap::from([("a".to_owned(), "1")]);
             let _ = file.edit(&set, &["b".to_owned()]);
-            let _ = file.all();
+            let _ = file.flags();
         }
     }
 }

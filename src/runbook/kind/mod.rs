@@ -7,16 +7,18 @@
 mod aurora;
 mod blast;
 mod firewall;
+mod flags;
 mod generic;
 mod log;
+mod service;
 
 pub use aurora::{Aurora, Backup, Backups, Leader, Master, Presence, Replica, ReplicaStatus, Serverset, Vars, Verdict};
 pub use blast::{Impact, Outcome, Sweep};
 pub use firewall::Firewall;
-pub use generic::{
-    Capture, Command, Files, Flags, Http, LogLines, Method, Port, Process, Service, UndoWhat, Wait, Zookeeper,
-};
+pub use flags::{Flags, Wanted};
+pub use generic::{Capture, Command, Files, Http, LogLines, Method, Port, Process, UndoWhat, Wait, Zookeeper};
 pub use log::{Elections, InitializeLog, Leadership, LogGroup, Quorum};
+pub use service::{Service, mark_beside};
 
 use serde::{Deserialize, Serialize};
 
@@ -306,6 +308,7 @@ impl Kind {
         match self {
             Self::Files(files) => files.settle_names(tag),
             Self::Flags(flags) => flags.settle_names(tag),
+            Self::Service(service) => service.settle_names(tag),
             _ => {}
         }
     }

@@ -65,7 +65,9 @@ fn times(scene: Scene<'_>, seen: &LeaderSeen) -> Vec<String> {
             std::iter::once(format!("for {longer}{lasts}")).chain(before).collect()
         }
         (_, LeaderTone::Leads | LeaderTone::Waits) => {
-            let changes = (seen.elections > 0).then(|| format!("{} changes", seen.elections));
+            let changes = (seen.elections > 0).then(|| {
+                if seen.elections == 1 { "1 change".to_owned() } else { format!("{} changes", seen.elections) }
+            });
             [Some(format!("for {longer}{lasts}")), Some(format!("seen {age}s ago")), changes]
                 .into_iter()
                 .flatten()

@@ -14,7 +14,9 @@ use std::{
 
 use async_trait::async_trait;
 use firstlight::{
-    hosts::{Answer, Attributes, Entry, Host, HostError, LocalHost, Output, Proc, Ran, Run, Stat, Stop, Written},
+    hosts::{
+        Answer, Attributes, Entry, Host, HostError, Identity, LocalHost, Output, Proc, Ran, Run, Stat, Stop, Written,
+    },
     replog::Source,
     runbook::model::HostName,
 };
@@ -216,6 +218,10 @@ impl Space {
 impl Host for Space {
     fn name(&self) -> &HostName {
         self.inner.name()
+    }
+
+    async fn identity(&self) -> Result<Identity, HostError> {
+        self.inner.identity().await
     }
 
     async fn exec(&self, run: &Run, output: &dyn Output, stop: &Stop) -> Result<Ran, HostError> {

@@ -5,7 +5,7 @@ use std::{fs, sync::Arc, time::Duration};
 use firstlight::{
     hosts::{
         HostError, Person, Quiet, Run, Stop,
-        line::{Ended, Line},
+        line::Ended,
         ssh::{ControlDir, Master, Shared, SshLine},
     },
     runbook::model::HostName,
