@@ -516,7 +516,7 @@ fn a_unit_of_the_journal_is_a_log() {
             .output()
             .unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let json = text.find('{').map(|from| &text[from..]).unwrap_or_else(|| panic!("{output:?}"));
+        let json = text.find('{').map_or_else(|| panic!("{output:?}"), |from| &text[from..]);
         serde_json::Deserializer::from_str(json).into_iter().next().unwrap().unwrap()
     };
     let told = dir.path().join("told");

@@ -184,7 +184,7 @@ fn what_may_not_be_read_is_unknown() {
         }
         let output = reader.output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let json = text.find('{').map(|from| &text[from..]).unwrap_or_else(|| panic!("{output:?}"));
+        let json = text.find('{').map_or_else(|| panic!("{output:?}"), |from| &text[from..]);
         let mut values = serde_json::Deserializer::from_str(json).into_iter();
         values.next().unwrap().unwrap()
     };
