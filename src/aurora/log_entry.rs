@@ -185,16 +185,19 @@ impl Op {
         }
     }
 
-    /// Reads the union; `None` when it has no member or one that is not a struct.
-    pub fn from_struct(op: &Struct) -> Option<Self> {
-        let (id, value) = op.fields.first()?;
-        let fields = value.as_struct()?;
-        Some(Self::typed(*id, fields).unwrap_or_else(|| Self::Other { id: *id, fields: fields.clone() }))
+    /// Takes the union apart; `None` when it has no member or one that is not a struct.
+    pub fn of(union: Struct) -> Option<Self> {
+        let (id, value) = union.fields.into_iter().next()?;
+        let Value::Struct(mut fields) = value else { return None };
+        Some(Self::typed(id, &mut fields).unwrap_or(Self::Other { id, fields }))
     }
 
-    fn typed(id: i16, fields: &Struct) -> Option<Self> {
-        fn field<T: Thrift>(fields: &Struct, id: i16) -> Option<T> {
-            T::from_value(fields.get(id)?.clone()).ok()
+    /// Moves out what is declared; where something is of another type, all fields stay as they were.
+    fn typed(id: i16, fields: &mut Struct) -> Option<Self> {
+        fn field<T: Thrift>(fields: &mut Struct, id: i16) -> Option<T> {
+            let (_, slot) = fields.fields.iter_mut().rev().find(|(known, _)| *known == id)?;
+            let taken = T::from_value(std::mem::replace(slot, Value::Bool(false)));
+            taken.map_err(|value| *slot = value).ok()
         }
         Some(match id {
             1 => Self::SaveFrameworkId(field(fields, 1)?),
@@ -203,7 +206,10 @@ impl Op {
             5 => Self::RemoveJob(field(fields, 2)?),
             6 => Self::SaveTasks(field::<SetOf<_>>(fields, 1)?.0),
             7 => Self::RemoveTasks(field::<SetOf<_>>(fields, 1)?.0),
-            8 => Self::SaveQuota { role: field(fields, 1)?, quota: Box::new(field(fields, 2)?) },
+            // The name is looked at first, so that nothing fails once the quota is taken.
+            8 if fields.str(1).is_some() => {
+                Self::SaveQuota { quota: Box::new(field(fields, 2)?), role: field(fields, 1)? }
+            }
             9 => Self::RemoveQuota(field(fields, 1)?),
             10 => Self::SaveHostAttributes(Box::new(field(fields, 1)?)),
             19 => Self::SaveHostMaintenanceRequest(Box::new(field(fields, 1)?)),
@@ -243,7 +249,12 @@ impl Transaction {
 
     /// The operations, in order. `None` in place of one that is no union of a struct.
     pub fn operations(&self) -> impl Iterator<Item = Option<Op>> {
-        self.ops.iter().map(Op::from_struct)
+        self.ops.iter().cloned().map(Op::of)
+    }
+
+    /// The same, taken out and not copied.
+    pub fn into_operations(self) -> impl Iterator<Item = Option<Op>> {
+        self.ops.into_iter().map(Op::of)
     }
 }
 

@@ -87,6 +87,24 @@ impl Disk {
         open.push((name.to_owned(), Arc::clone(&file)));
         Ok(file)
     }
+
+    /// Reads to the front of a buffer; answers how many bytes there were.
+    fn fill(&self, name: &str, offset: u64, len: u64, into: &mut Vec<u8>) -> Result<usize, SourceError> {
+        let file = self.file(name)?;
+        // A file shorter than asked for must not make us allocate what was asked for.
+        let there = file.metadata().map_err(|error| io_error(&error))?.len().saturating_sub(offset);
+        into.resize(usize::try_from(len.min(there)).unwrap_or(usize::MAX), 0);
+        let mut filled = 0;
+        while let Some(rest) = into.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match file.read_at(rest, offset + filled as u64) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(io_error(&error)),
+            }
+        }
+        Ok(filled)
+    }
 }
 
 /// Without moving access times if this user may ask for that, else as everybody reads.
@@ -155,23 +173,18 @@ impl Source for Disk {
     }
 
     fn read_at(&self, name: &str, offset: u64, len: u64) -> Result<Vec<u8>, SourceError> {
-        if name == "LOCK" {
-            return Ok(Vec::new());
-        }
-        let file = self.file(name)?;
-        // A file shorter than asked for must not make us allocate what was asked for.
-        let there = file.metadata().map_err(|error| io_error(&error))?.len().saturating_sub(offset);
-        let mut bytes = vec![0; usize::try_from(len.min(there)).unwrap_or(usize::MAX)];
-        let mut filled = 0;
-        while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-            match file.read_at(rest, offset + filled as u64) {
-                Ok(0) => break,
-                Ok(count) => filled += count,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(io_error(&error)),
-            }
-        }
-        bytes.truncate(filled);
+        let mut bytes = Vec::new();
+        self.read_into(name, offset, len, &mut bytes)?;
         Ok(bytes)
+    }
+
+    fn read_into(&self, name: &str, offset: u64, len: u64, into: &mut Vec<u8>) -> Result<(), SourceError> {
+        if name == "LOCK" {
+            into.clear();
+            return Ok(());
+        }
+        let filled = self.fill(name, offset, len, into);
+        into.truncate(*filled.as_ref().unwrap_or(&0));
+        filled.map(|_| ())
     }
 }

@@ -4,7 +4,8 @@
 //! scheduler starts from a snapshot, replays transactions only, starts empty, or dies, and what it then holds. Nothing
 //! is held whole but one payload: a snapshot is walked as it inflates, a frame's chunks are read again once its digest
 //! has shown that they belong together. A log of bytes that are no entries of Aurora at all is said to be that and
-//! nothing more: it may be another program's.
+//! nothing more: it may be another program's. Payloads are handed over while the log is read; only a log whose positions
+//! are not in the order of its keys, or that still holds what was truncated, is read a second time.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +19,9 @@ use super::held::{BadOp, Held, State};
 use super::positions::Span;
 use super::record::ActionKind;
 use super::restore::{ActionAt, Payloads};
+use super::source::Source;
 use crate::aurora::log_entry::{EntryClass, Frame, LogEntry, LogEntryError, Op, Transaction, classify};
+use crate::aurora::snapshot::brief_operations;
 
 /// Snapshots listed; the log normally holds one.
 const SNAPSHOTS_MAX: usize = 64;
@@ -125,90 +128,56 @@ pub struct Line {
 }
 
 /// A frame that is being joined.
-struct Open<'a> {
+struct Open {
     required: i32,
     found: i32,
     checksum: Vec<u8>,
     digest: Md5,
-    chunks: Vec<&'a ActionAt>,
+    chunks: Vec<ActionAt>,
     positions: Span,
 }
 
-struct Reader<'a, 's, 'f> {
+/// Takes actions in the order of positions.
+pub(crate) struct Reader<'s> {
     content: Content,
     state: State,
-    payloads: &'f mut Payloads<'s>,
-    open: Option<Open<'a>>,
+    payloads: Payloads<'s>,
+    open: Option<Open>,
     /// A state was in the log and is not complete.
     lost: bool,
     /// Entries that are none of Aurora's.
     unknown: Vec<Span>,
     first_unknown: Option<u64>,
-    findings: &'f mut Findings,
+    findings: Findings,
     /// What became of the payload at hand, for whoever wants to know of each.
     class: Option<&'static str>,
     note: String,
     noting: bool,
 }
 
-/// Reads the actions of a log in the order of positions; payloads are asked for one at a time.
+/// Reads the actions of a log again from the source, in the order of positions, and hands over each in words.
 pub(crate) fn read<'a>(
     actions: impl Iterator<Item = &'a ActionAt>,
-    payloads: &mut Payloads<'_>,
-    findings: &mut Findings,
-) -> Content {
-    read_lines(actions, payloads, findings, None)
-}
-
-/// The same, with each position handed over in words.
-pub(crate) fn read_lines<'a>(
-    actions: impl Iterator<Item = &'a ActionAt>,
-    payloads: &mut Payloads<'_>,
-    findings: &mut Findings,
+    source: &dyn Source,
     mut each: Option<&mut dyn FnMut(Line)>,
-) -> Content {
-    let mut reader = Reader {
-        content: Content::default(),
-        state: State::default(),
-        payloads,
-        open: None,
-        lost: false,
-        unknown: Vec::new(),
-        first_unknown: None,
-        findings,
-        class: None,
-        note: String::new(),
-        noting: each.is_some(),
-    };
+) -> (Content, Findings) {
+    let mut reader = Reader::new(source);
+    reader.noting = each.is_some();
     for at in actions {
-        (reader.class, reader.note) = (None, String::new());
-        let bytes = match at.action.kind {
-            Some(ActionKind::Append { len }) => {
-                reader.append(at);
-                Some(len)
-            }
-            Some(ActionKind::Truncate { to }) => {
-                reader.content.native_skipped += 1;
-                reader.note(|| format!("to {to}"));
-                None
-            }
-            Some(ActionKind::Nop { tombstone }) => {
-                reader.content.native_skipped += 1;
-                reader.note(|| if tombstone { "tombstone".to_owned() } else { String::new() });
-                None
-            }
-            None => None,
-        };
+        reader.take(at, None);
         if let Some(each) = &mut each {
-            each(line(at, bytes, reader.class, std::mem::take(&mut reader.note)));
+            each(line(at, reader.class, std::mem::take(&mut reader.note)));
         }
     }
-    reader.abort();
     reader.finish()
 }
 
-fn line(at: &ActionAt, bytes: Option<u64>, class: Option<&'static str>, note: String) -> Line {
+fn line(at: &ActionAt, class: Option<&'static str>, note: String) -> Line {
     let action = &at.action;
+    let bytes = match action.kind {
+        Some(ActionKind::Append { len }) => Some(len),
+        Some(ActionKind::Nop { .. } | ActionKind::Truncate { .. }) | None => None,
+    };
     let kind = action.kind.map(|kind| match kind {
         ActionKind::Nop { .. } => "NOP",
         ActionKind::Append { .. } => "APPEND",
@@ -226,7 +195,47 @@ fn line(at: &ActionAt, bytes: Option<u64>, class: Option<&'static str>, note: St
     }
 }
 
-impl<'a> Reader<'a, '_, '_> {
+impl<'s> Reader<'s> {
+    /// Without any action so far. What has to be read again is read from the source.
+    pub(crate) fn new(source: &'s dyn Source) -> Self {
+        Self {
+            content: Content::default(),
+            state: State::default(),
+            payloads: Payloads::new(source),
+            open: None,
+            lost: false,
+            unknown: Vec::new(),
+            first_unknown: None,
+            findings: Findings::default(),
+            class: None,
+            note: String::new(),
+            noting: false,
+        }
+    }
+
+    /// Takes the next action, with its value where the caller has that.
+    pub(crate) fn take(&mut self, at: &ActionAt, value: Option<&[u8]>) {
+        (self.class, self.note) = (None, String::new());
+        match at.action.kind {
+            Some(ActionKind::Append { .. }) => match value.and_then(|value| at.bytes_in(value)) {
+                Some(bytes) => self.append(at, bytes),
+                None => match self.payloads.get(at) {
+                    Some(bytes) => self.append(at, &bytes),
+                    None => self.unread(),
+                },
+            },
+            Some(ActionKind::Truncate { to }) => {
+                self.content.native_skipped += 1;
+                self.note(|| format!("to {to}"));
+            }
+            Some(ActionKind::Nop { tombstone }) => {
+                self.content.native_skipped += 1;
+                self.note(|| if tombstone { "tombstone".to_owned() } else { String::new() });
+            }
+            None => {}
+        }
+    }
+
     fn note(&mut self, words: impl FnOnce() -> String) {
         if self.noting {
             let words = words();
@@ -237,18 +246,18 @@ impl<'a> Reader<'a, '_, '_> {
         }
     }
 
-    fn append(&mut self, at: &'a ActionAt) {
+    fn unread(&mut self) {
+        self.content.unread += 1;
+        self.abort();
+        self.note(|| "could not be read again".to_owned());
+    }
+
+    fn append(&mut self, at: &ActionAt, bytes: &[u8]) {
         let here = Span { first: at.action.position, last: at.action.position };
-        let Some(bytes) = self.payloads.get(at) else {
-            self.content.unread += 1;
-            self.abort();
-            self.note(|| "could not be read again".to_owned());
-            return;
-        };
         self.content.entries += 1;
         self.content.bytes += bytes.len() as u64;
-        match classify(&bytes) {
-            EntryClass::FrameHeader { .. } | EntryClass::FrameChunk { .. } => match LogEntry::decode(&bytes) {
+        match classify(bytes) {
+            EntryClass::FrameHeader { .. } | EntryClass::FrameChunk { .. } => match LogEntry::decode(bytes) {
                 Ok(LogEntry::Frame(Frame::Header { chunk_count, checksum })) => {
                     self.header(here, chunk_count, checksum);
                 }
@@ -256,9 +265,10 @@ impl<'a> Reader<'a, '_, '_> {
                 Ok(_) => self.refused(here, &LogEntryError::WrongType("frame").into()),
                 Err(error) => self.refused(here, &error.into()),
             },
+            EntryClass::Transaction { .. } if self.transaction_in_brief(here, bytes) => {}
             class => {
                 self.abort();
-                let whole = decode(&mut bytes.as_slice());
+                let whole = decode(&mut &*bytes);
                 if class == EntryClass::Unknown && whole.entry.is_err() {
                     self.foreign(here);
                 } else {
@@ -282,7 +292,7 @@ impl<'a> Reader<'a, '_, '_> {
         self.open = Some(Open { required, found: 0, checksum, digest: Md5::new(), chunks, positions: here });
     }
 
-    fn chunk(&mut self, at: &'a ActionAt, data: &[u8]) {
+    fn chunk(&mut self, at: &ActionAt, data: &[u8]) {
         self.class = Some("frame chunk");
         self.note(|| format!("{} bytes", data.len()));
         let position = at.action.position;
@@ -295,7 +305,7 @@ impl<'a> Reader<'a, '_, '_> {
             return;
         };
         open.digest.update(data);
-        open.chunks.push(at);
+        open.chunks.push(at.clone());
         open.positions.last = position;
         open.found += 1;
         if open.found < open.required {
@@ -308,7 +318,7 @@ impl<'a> Reader<'a, '_, '_> {
             return;
         }
         self.note(|| "frame complete, md5 right".to_owned());
-        let mut joined = Chunks::new(self.payloads, &open.chunks);
+        let mut joined = Chunks::new(&mut self.payloads, &open.chunks);
         let whole = decode(&mut joined);
         if joined.unread() {
             self.content.unread += 1;
@@ -341,7 +351,9 @@ impl<'a> Reader<'a, '_, '_> {
             }
             Ok(Decoded::Transaction(transaction)) => {
                 self.class.get_or_insert("transaction");
-                self.transaction(positions, &transaction);
+                self.note(|| operations(&transaction));
+                let applied = self.state.apply(transaction);
+                self.transaction(positions, applied);
             }
             Ok(Decoded::Snapshot(snapshot)) => self.snapshot(positions, *snapshot),
             Err(refusal) => return self.refused(positions, &refusal),
@@ -349,11 +361,23 @@ impl<'a> Reader<'a, '_, '_> {
         self.content.whole_entries += 1;
     }
 
-    fn transaction(&mut self, positions: Span, transaction: &Transaction) {
+    /// Takes an entry that is a transaction and nothing else, where nobody wants it in words; false for any other.
+    fn transaction_in_brief(&mut self, here: Span, bytes: &[u8]) -> bool {
+        if self.noting {
+            return false;
+        }
+        let Some(operations) = brief_operations(bytes) else { return false };
+        self.abort();
+        let applied = self.state.apply_briefs(operations);
+        self.transaction(here, applied);
+        self.content.whole_entries += 1;
+        true
+    }
+
+    fn transaction(&mut self, positions: Span, applied: Result<(), BadOp>) {
         self.content.transactions += 1;
         self.content.transactions_since_snapshot += 1;
-        self.note(|| operations(transaction));
-        let Err(bad) = self.state.apply(transaction) else { return };
+        let Err(bad) = applied else { return };
         let text = match bad {
             BadOp::Unreadable => "an operation of a transaction is not of its declared form".to_owned(),
             BadOp::Unknown(id) => {
@@ -432,7 +456,9 @@ impl<'a> Reader<'a, '_, '_> {
         }
     }
 
-    fn finish(mut self) -> Content {
+    /// What the actions add up to, and what was noticed.
+    pub(crate) fn finish(mut self) -> (Content, Findings) {
+        self.abort();
         self.content.held = self.state.held();
         let content = &mut self.content;
         if let Some(first) = self.first_unknown {
@@ -463,7 +489,7 @@ impl<'a> Reader<'a, '_, '_> {
                 "the only snapshot is incomplete: a scheduler starts without it, an empty cluster, and reports no error",
             ));
         }
-        self.content
+        (self.content, self.findings)
     }
 }
 

@@ -210,14 +210,14 @@ impl<R: Read> Read for Limited<R> {
 /// The data of a frame's chunks, one chunk at a time.
 pub(super) struct Chunks<'a, 'p, 's> {
     payloads: &'p mut Payloads<'s>,
-    rest: std::slice::Iter<'a, &'a ActionAt>,
+    rest: std::slice::Iter<'a, ActionAt>,
     data: Vec<u8>,
     used: usize,
     unread: bool,
 }
 
 impl<'a, 'p, 's> Chunks<'a, 'p, 's> {
-    pub(super) fn new(payloads: &'p mut Payloads<'s>, chunks: &'a [&'a ActionAt]) -> Self {
+    pub(super) fn new(payloads: &'p mut Payloads<'s>, chunks: &'a [ActionAt]) -> Self {
         Self { payloads, rest: chunks.iter(), data: Vec::new(), used: 0, unread: false }
     }
 

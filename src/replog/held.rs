@@ -14,7 +14,7 @@ use super::digest::digest;
 use crate::aurora::brief::TaskBrief;
 use crate::aurora::log_entry::{Op, Transaction};
 use crate::aurora::schema::{SetOf, Thrift};
-use crate::aurora::snapshot::BriefSink;
+use crate::aurora::snapshot::{BriefOp, BriefSink};
 use crate::aurora::types::{
     HostAttributes, HostMaintenanceRequest, JobUpdateDetails, JobUpdateEvent, JobUpdateKey, QuotaConfiguration,
     ResourceAggregate, ScheduleStatus, ScheduledTask, StoredCronJob, StoredJobUpdateDetails,
@@ -151,11 +151,19 @@ impl State {
     }
 
     /// Applies the operations of a transaction, as far as the first that cannot be.
-    pub(super) fn apply(&mut self, transaction: &Transaction) -> Result<(), BadOp> {
-        for op in transaction.operations() {
-            self.op(op.ok_or(BadOp::Unreadable)?)?;
-        }
-        Ok(())
+    pub(super) fn apply(&mut self, transaction: Transaction) -> Result<(), BadOp> {
+        transaction.into_operations().try_for_each(|op| self.op(op.ok_or(BadOp::Unreadable)?))
+    }
+
+    /// The same where tasks are briefs.
+    pub(super) fn apply_briefs(&mut self, operations: Vec<BriefOp<'_>>) -> Result<(), BadOp> {
+        operations.into_iter().try_for_each(|op| match op {
+            BriefOp::Tasks(tasks) => {
+                tasks.iter().for_each(|task| self.task(task));
+                Ok(())
+            }
+            BriefOp::Other(op) => self.op(op.ok_or(BadOp::Unreadable)?),
+        })
     }
 
     fn op(&mut self, op: Op) -> Result<(), BadOp> {

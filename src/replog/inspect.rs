@@ -138,10 +138,9 @@ impl Inspection {
         Payloads::new(source).get(at)
     }
 
-    /// Every position of the Mesos view in words, ascending; read again from the source.
-    pub fn lines(&self, source: &dyn Source, each: &mut dyn FnMut(content::Line)) {
-        let mut payloads = Payloads::new(source);
-        content::read_lines(self.actions.iter(), &mut payloads, &mut Findings::default(), Some(each));
+    /// Every position of the Mesos view in words, ascending, and what they add up to; read again from the source.
+    pub fn lines(&self, source: &dyn Source, each: &mut dyn FnMut(content::Line)) -> Content {
+        content::read(self.actions.iter(), source, Some(each)).0
     }
 
     /// A reader of many payloads, best asked in ascending order of positions.
@@ -237,16 +236,27 @@ fn once(source: &dyn Source, profile: Profile) -> (Inspection, Vec<FileEntry>) {
     summary.files = names.len() as u64;
     summary.bytes = names.iter().fold(0, |sum: u64, file| sum.saturating_add(file.len));
     let mut restored = Restoring::default();
-    let db = open(source, &names, profile, &mut findings, &mut |stored, seen| restored.visit(stored, seen));
+    // What Aurora kept is read while the values pass by; one that the order of positions overtakes is read again.
+    let mut passing = content::Reader::new(source);
+    let db = open(source, &names, profile, &mut findings, &mut |stored, seen, value| {
+        if let Some(at) = restored.visit(stored, seen) {
+            passing.take(at, value);
+        }
+    });
+    let stands = restored.stands();
     summary.mesos_view.certain = !db.uncertain;
     let (actions, salvage) = restored.finish(db.error.as_deref(), &mut summary.mesos_view, &mut findings);
     summary.salvage = salvage;
     findings.directory_costs(&summary.salvage.hidden_spans);
     losses(&db, &summary, &mut findings);
     let begin = summary.mesos_view.begin.unwrap_or(0);
-    let kept = actions.iter().filter(|at| at.action.position >= begin);
-    let mut payloads = Payloads::new(source);
-    summary.content = content::read(kept, &mut payloads, &mut findings);
+    let (content, noticed) = if stands {
+        passing.finish()
+    } else {
+        content::read(actions.iter().filter(|at| at.action.position >= begin), source, None)
+    };
+    summary.content = content;
+    findings.append(noticed);
     summary.findings = findings.finish();
     (Inspection { summary, actions }, names)
 }

@@ -31,6 +31,12 @@ impl ActionAt {
     pub fn file(&self) -> &str {
         &self.file
     }
+
+    /// An APPEND's bytes in its value.
+    pub(super) fn bytes_in<'v>(&self, value: &'v [u8]) -> Option<&'v [u8]> {
+        let (from, to) = self.bytes?;
+        value.get(from as usize..to as usize)
+    }
 }
 
 /// Reads values again. It holds the block or record that it read last, since neighbours share one.
@@ -45,9 +51,7 @@ impl<'s> Payloads<'s> {
 
     /// The bytes of an APPEND; `None` for other actions, and when the file is gone or holds something else by now.
     pub fn get(&mut self, at: &ActionAt) -> Option<Vec<u8>> {
-        let (from, to) = at.bytes?;
-        let value = self.recall.value(&at.file, at.place)?;
-        let bytes = value.get(from as usize..to as usize)?;
+        let bytes = at.bytes_in(self.recall.value(&at.file, at.place)?)?;
         (digest(bytes) == at.digest).then(|| bytes.to_vec())
     }
 }
@@ -104,12 +108,19 @@ impl Default for Restoring {
 }
 
 impl Restoring {
-    /// Takes the next entry.
-    pub(super) fn visit(&mut self, stored: &Stored, seen: Seen) {
+    /// Takes the next entry, and gives its action if the replica would hold that one and it comes in its turn.
+    pub(super) fn visit(&mut self, stored: &Stored, seen: Seen) -> Option<&ActionAt> {
         self.salvage(stored);
+        let held = self.actions.len();
         if seen == Seen::Visible {
             self.restore(stored);
         }
+        self.actions.get(held)
+    }
+
+    /// Whether every action that was given so far stands as it was given: none came out of turn, none was truncated.
+    pub(super) fn stands(&self) -> bool {
+        self.late.is_empty() && self.actions.first().is_none_or(|first| first.action.position >= self.begin)
     }
 
     fn salvage(&mut self, stored: &Stored) {

@@ -74,12 +74,12 @@ impl Writer {
         let (mut visible, mut logged) = (Entries::new(), Entries::new());
         let mut recall = Recall::new(source);
         let mut lost = false;
-        let db = leveldb::open(source, &names, Profile::Leveldb119, &mut findings, &mut |stored, seen| {
+        let db = leveldb::open(source, &names, Profile::Leveldb119, &mut findings, &mut |stored, seen, value| {
             let in_log = stored.shown && !is_table(&stored.file);
             if seen == Seen::Hidden && !in_log {
                 return;
             }
-            let value = recall.value(&stored.file, stored.place).map(<[u8]>::to_vec);
+            let value = value.or_else(|| recall.value(&stored.file, stored.place)).map(<[u8]>::to_vec);
             lost |= value.is_none() && stored.record.is_some();
             if in_log {
                 // The newest of a key comes first.

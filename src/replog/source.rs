@@ -79,6 +79,12 @@ pub trait Source {
     fn list(&self) -> Result<Vec<FileEntry>, SourceError>;
     /// `len` bytes of a file from `offset`; fewer where the file ends earlier. Never allocates more than the file has.
     fn read_at(&self, name: &str, offset: u64, len: u64) -> Result<Vec<u8>, SourceError>;
+    /// The same into a buffer that is used again; what it held is gone, also after an error.
+    fn read_into(&self, name: &str, offset: u64, len: u64, into: &mut Vec<u8>) -> Result<(), SourceError> {
+        into.clear();
+        *into = self.read_at(name, offset, len)?;
+        Ok(())
+    }
     /// A whole file of at most `limit` bytes.
     fn read(&self, name: &str, limit: u64) -> Result<Vec<u8>, SourceError> {
         let bytes = self.read_at(name, 0, limit.saturating_add(1))?;

@@ -293,6 +293,11 @@ fn look_into(files: &Files) {
             drop(inspection.payload(files, action));
         }
         assert_eq!(inspect_as(files, profile).summary, inspection.summary);
+        // What was read while the values passed by is what a second reading finds, where nothing was truncated.
+        let first = inspection.actions().first().map_or(u64::MAX, |at| at.action.position);
+        if view.begin.unwrap_or(0) <= first {
+            assert_eq!(inspection.lines(files, &mut |_| ()), inspection.content);
+        }
     }
 }
 

@@ -20,6 +20,7 @@ mod judge;
 mod look;
 mod repeated;
 mod rows;
+mod saved;
 mod skim;
 mod source;
 mod strange;
@@ -32,6 +33,7 @@ mod whole;
 
 pub use entry::{WalkedEntry, walk_entry_from};
 pub use rows::{TaskRow, list_tasks, list_tasks_from};
+pub use saved::{BriefOp, brief_operations};
 pub use source::{ELEMENT_BYTES_MAX, STREAM_BYTES_MAX};
 pub use strange::FieldCounts;
 pub use summary::*;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::manifest::{self, Version};
-use super::merge::{Seen, compare, merge};
+use super::merge::{Each, Seen, compare, merge};
 use super::table::Handle;
 use super::tables::{costs, meta_span};
 use super::wal::{self, LogReader};
@@ -105,13 +105,13 @@ pub(crate) struct Db {
 }
 
 /// Reads a directory. `each` is called for every entry of every file in the order of keys, newest first, with whether
-/// a forward iteration of the library would give it.
+/// a forward iteration of the library would give it, and with its value where that needs no second reading.
 pub(crate) fn open(
     source: &dyn Source,
     names: &[FileEntry],
     profile: Profile,
     findings: &mut Findings,
-    each: &mut dyn FnMut(&Stored, Seen),
+    each: &mut Each<'_>,
 ) -> Db {
     let mut opener = Opener { source, names, profile, findings, uncertain: false, entries_left: ENTRIES_MAX };
     opener.run(each)
@@ -157,7 +157,7 @@ pub(crate) enum FileKind {
 }
 
 impl Opener<'_> {
-    fn run(&mut self, each: &mut dyn FnMut(&Stored, Seen)) -> Db {
+    fn run(&mut self, each: &mut Each<'_>) -> Db {
         let mut error = None;
         let mut version = Version::default();
         let created = !self.names.iter().any(|file| file.name == "CURRENT");
@@ -187,8 +187,8 @@ impl Opener<'_> {
         let (run, last_sequence) = self.logs(&version, created);
         let tables = self.tables(&version, created, error.is_some());
         let fails = error.is_some();
-        merge(self, run, tables, last_sequence, &mut |stored, seen| {
-            each(stored, if fails { Seen::Hidden } else { seen });
+        merge(self, run, tables, last_sequence, &mut |stored, seen, value| {
+            each(stored, if fails { Seen::Hidden } else { seen }, value);
         });
         Db { error, created, uncertain: self.uncertain, last_sequence, version }
     }

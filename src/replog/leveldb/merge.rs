@@ -47,6 +47,29 @@ impl Ord for Head {
     }
 }
 
+/// What is given of one entry: the entry, whether an iteration shows it, and its value while that is still at hand.
+pub(crate) type Each<'f> = dyn FnMut(&Stored, Seen, Option<&[u8]>) + 'f;
+
+/// The runs that are merged: entries of the write-ahead logs first, then one for each run of tables.
+struct Runs<'s> {
+    logs: std::vec::IntoIter<Stored>,
+    tables: Vec<Reading<'s>>,
+}
+
+impl Runs<'_> {
+    fn next(&mut self, run: usize, opener: &mut Opener<'_>) -> Option<Stored> {
+        match run.checked_sub(1) {
+            None => self.logs.next(),
+            Some(table) => self.tables.get_mut(table)?.next(opener),
+        }
+    }
+
+    /// The value of the entry that a run gave last, where the run still holds it.
+    fn value(&self, run: usize, place: Place) -> Option<&[u8]> {
+        self.tables.get(run.checked_sub(1)?)?.value(place)
+    }
+}
+
 /// Hands out every entry of every run. A key that does not sort after the one before it is hidden, as the library's
 /// merging and database iterators have it; damaged tables are not in order.
 pub(super) fn merge(
@@ -54,23 +77,18 @@ pub(super) fn merge(
     logs: Vec<Stored>,
     tables: Vec<Run>,
     last_sequence: u64,
-    each: &mut dyn FnMut(&Stored, Seen),
+    each: &mut Each<'_>,
 ) {
     let (source, count) = (opener.source, tables.len());
     let ahead = ahead(count);
-    let mut logs = logs.into_iter();
-    let mut runs: Vec<Reading<'_>> = tables.into_iter().map(|run| Reading::new(source, run, ahead)).collect();
-    let mut next = |run: usize, opener: &mut Opener<'_>| match run.checked_sub(1) {
-        None => logs.next(),
-        Some(table) => runs.get_mut(table)?.next(opener),
-    };
+    let tables = tables.into_iter().map(|run| Reading::new(source, run, ahead)).collect();
+    let mut runs = Runs { logs: logs.into_iter(), tables };
     let mut heap = BinaryHeap::new();
     for run in 0..=count {
-        heap.extend(next(run, opener).map(|stored| Head { stored, run }));
+        heap.extend(runs.next(run, opener).map(|stored| Head { stored, run }));
     }
     let mut hidden_up_to: Option<Box<[u8]>> = None;
     while let Some(Head { stored, run }) = heap.pop() {
-        heap.extend(next(run, opener).map(|stored| Head { stored, run }));
         let mut seen = Seen::Hidden;
         if stored.shown && stored.sequence <= last_sequence {
             if matches!(stored.place, Place::Deleted) {
@@ -80,6 +98,8 @@ pub(super) fn merge(
                 seen = Seen::Visible;
             }
         }
-        each(&stored, seen);
+        // Before its run goes on and lets go of the block.
+        each(&stored, seen, runs.value(run, stored.place));
+        heap.extend(runs.next(run, opener).map(|stored| Head { stored, run }));
     }
 }

@@ -73,15 +73,25 @@ pub(crate) struct Block {
 
 /// Reads the block at `handle`.
 pub(crate) fn block(file: &mut Window<'_>, handle: Handle) -> Result<Block, BlockFault> {
-    block_or_unchecked(file, handle, true)
+    block_into(file, handle, Vec::new())
+}
+
+/// The same into the bytes of a block that is not needed any more.
+pub(crate) fn block_into(file: &mut Window<'_>, handle: Handle, spare: Vec<u8>) -> Result<Block, BlockFault> {
+    block_or_unchecked(file, handle, spare, true)
 }
 
 /// The same for a block that was read before, and whose values are known by their digests.
 pub(crate) fn block_again(file: &mut Window<'_>, handle: Handle) -> Result<Block, BlockFault> {
-    block_or_unchecked(file, handle, false)
+    block_or_unchecked(file, handle, Vec::new(), false)
 }
 
-fn block_or_unchecked(file: &mut Window<'_>, handle: Handle, check: bool) -> Result<Block, BlockFault> {
+fn block_or_unchecked(
+    file: &mut Window<'_>,
+    handle: Handle,
+    mut spare: Vec<u8>,
+    check: bool,
+) -> Result<Block, BlockFault> {
     let whole = handle.size.checked_add(TRAILER).ok_or(BlockFault::Truncated)?;
     handle.offset.checked_add(whole).ok_or(BlockFault::Truncated)?;
     // Whether the file is long enough is asked before whether that is too much for us.
@@ -103,7 +113,11 @@ fn block_or_unchecked(file: &mut Window<'_>, handle: Handle, check: bool) -> Res
     let (Some(kind), Some(crc)) = (cursor.byte(), cursor.fixed32()) else { return Err(BlockFault::Truncated) };
     let checksum_ok = !check || crc == crc_masked(&[data, &[kind]]);
     match kind {
-        0 => Ok(Block { bytes: data.to_vec(), checksum_ok, snappy: false }),
+        0 => {
+            spare.clear();
+            spare.extend_from_slice(data);
+            Ok(Block { bytes: spare, checksum_ok, snappy: false })
+        }
         1 => {
             let len = snap::raw::decompress_len(data).map_err(|_| BlockFault::BadSnappy)?;
             if len as u64 > BLOCK_BYTES_MAX {
@@ -226,6 +240,11 @@ impl Entries {
 
     pub(crate) fn value(&self, value: ValueAt) -> &[u8] {
         value.at.checked_add(value.len).and_then(|end| self.bytes.get(value.at..end)).unwrap_or_default()
+    }
+
+    /// The bytes of a block that was walked.
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
     }
 
     /// What ended the walk early, if something did.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::bytes::Cursor;
 use super::db::{FILES_MAX, FileKind, Opener, Place, Profile, Stored, parse_name};
 use super::manifest::{TableMeta, Version};
-use super::table::{self, BLOCK_BYTES_MAX, BlockFault, Handle, TableFault};
+use super::table::{self, BLOCK_BYTES_MAX, BlockFault, Handle, TableFault, ValueAt};
 use super::window::Window;
 use crate::replog::finding::{Finding, Severity};
 use crate::replog::positions::{Positions, Span, describe};
@@ -18,6 +18,8 @@ use crate::replog::source::{FileEntry, Source};
 const AHEAD_TOTAL: usize = 4 << 20;
 const AHEAD_MIN: usize = 8 << 10;
 const AHEAD_MAX: usize = 128 << 10;
+/// Bytes of a block whose memory is used again: many times a usual one.
+const SPARE_BYTES_MAX: usize = 64 << 10;
 
 /// Tables that come one after another in the order of keys: one of level 0, all of a deeper level, or one that the
 /// manifest does not name. One table and one block of it are open at a time.
@@ -138,6 +140,7 @@ impl Opener<'_> {
             scan: 0,
             window,
             block: None,
+            spare: Vec::new(),
             positions: Positions::default(),
             known,
         })
@@ -205,6 +208,13 @@ impl<'s> Reading<'s> {
             self.open = opener.open_table(self.source, &planned, self.ahead);
         }
     }
+
+    /// The value at a place in the block at hand.
+    pub(super) fn value(&self, place: Place) -> Option<&[u8]> {
+        let Place::Table { block, at, len } = place else { return None };
+        let open = self.open.as_ref()?.block.as_ref().filter(|open| open.handle == block)?;
+        Some(open.entries.value(ValueAt { at: at as usize, len: len as usize }))
+    }
 }
 
 struct OpenTable<'s> {
@@ -215,6 +225,8 @@ struct OpenTable<'s> {
     /// Where the next block is looked for.
     scan: u64,
     block: Option<OpenBlock>,
+    /// The bytes of the block before, to be used again.
+    spare: Vec<u8>,
     fate: Fate,
     visible: bool,
     snappy: bool,
@@ -250,6 +262,7 @@ impl<'s> OpenTable<'s> {
             index_at: 0,
             scan: 0,
             block: None,
+            spare: Vec::new(),
             fate,
             visible: false,
             snappy: false,
@@ -295,7 +308,9 @@ impl<'s> OpenTable<'s> {
                 if let Some(fault) = fault {
                     opener.fault(&self.window.name, block.handle.offset, &fault, &block.cost);
                 }
-                self.block = None;
+                // One long block is not kept for the short ones after it.
+                let spare = self.block.take().map(|block| block.entries.into_bytes()).unwrap_or_default();
+                self.spare = if spare.capacity() > SPARE_BYTES_MAX { Vec::new() } else { spare };
             }
             self.load(opener)?;
         }
@@ -316,7 +331,8 @@ impl<'s> OpenTable<'s> {
             let upper = separator_position(index.key());
             let cost = self.cost(upper);
             let found = handle.ok_or(BlockFault::BadHandle);
-            match found.and_then(|handle| Ok((handle, table::block(&mut self.window, handle)?))) {
+            let spare = std::mem::take(&mut self.spare);
+            match found.and_then(|handle| Ok((handle, table::block_into(&mut self.window, handle, spare)?))) {
                 Ok((handle, block)) => {
                     self.snappy |= block.snappy;
                     let shown = self.visible && (!block.snappy || opener.profile.snappy());

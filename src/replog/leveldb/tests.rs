@@ -6,6 +6,7 @@ use super::encode::{Entries, batch, log_record, manifest, table};
 use super::manifest::TableMeta;
 use super::table::{MAGIC, crc_masked};
 use super::{Profile, wal};
+use crate::aurora::log_entry::{LogEntry, Transaction, split_into_frames};
 use crate::replog::{
     Action, ActionKind, Files, Inspection, METADATA_KEY, Severity, Span, Status, encode_action, encode_metadata,
     inspect_as, key_of,
@@ -405,5 +406,50 @@ fn an_index_that_points_outside_is_named() {
     assert_eq!(inspection.mesos_view.status, Some(Status::Empty));
     for code in ["index-checksum", "block-outside"] {
         assert!(inspection.has(code), "{:?}", inspection.findings);
+    }
+}
+
+/// A name, records by key, and what is expected of the content.
+type Case = (&'static str, Vec<Vec<u8>>, [u64; 5]);
+
+/// Entries of Aurora under keys that may not be their positions, in a table, whose values are read as they pass by, and
+/// in a write-ahead log, whose values are read again.
+#[test]
+fn content_is_in_the_order_of_positions_whatever_the_keys() {
+    let entry = |position: u64, payload: &[u8]| {
+        let kind = Some(ActionKind::Append { len: payload.len() as u64 });
+        encode_action(&Action { position, promised: 1, performed: Some(1), learned: Some(true), kind }, payload)
+    };
+    let noop = LogEntry::Noop.encode();
+    let frames = split_into_frames(&LogEntry::Transaction(Transaction::of(&[])).encode(), 12);
+    let [header, one, two] = frames.as_slice() else { panic!("{} frames", frames.len()) };
+    // By key: the record. Then entries, noops, transactions, what is stepped over, and aborted frames.
+    let cases: [Case; 6] = [
+        ("in order", vec![entry(1, header), entry(2, one), entry(3, two), entry(4, &noop)], [4, 1, 1, 0, 0]),
+        ("out of order", vec![entry(1, header), entry(3, two), entry(2, one), entry(4, &noop)], [4, 1, 1, 0, 0]),
+        ("twice", vec![entry(1, &noop), entry(2, header), entry(2, &noop)], [2, 2, 0, 0, 0]),
+        ("cut", vec![entry(1, header), entry(2, one), entry(4, &noop), nop(5, false, true)], [3, 1, 0, 1, 1]),
+        ("truncated", vec![entry(1, &noop), entry(2, &noop), entry(3, &noop), truncate(4, 3)], [1, 1, 0, 1, 0]),
+        ("to nothing", vec![entry(1, &noop), entry(2, &noop), truncate(3, 3)], [0, 0, 0, 1, 0]),
+    ];
+    for (name, records, expected) in cases {
+        let keys: Vec<Vec<u8>> = (1..).map(key_of).take(records.len()).collect();
+        let (mut table, mut wal) = (Made::new(), Made::new());
+        let rows: Vec<Row<'_>> = (1..)
+            .zip(&keys)
+            .zip(&records)
+            .map(|((n, key), record)| (n, key.as_slice(), Some(record.clone())))
+            .collect();
+        table.table(3, Some(1), "ldb", &rows);
+        table.last_sequence = 99;
+        table.wal(9, &[(50, vec![voting()])]);
+        let puts = keys.iter().zip(&records).map(|(key, record)| (key.clone(), Some(record.clone())));
+        wal.wal(9, &[(1, puts.chain([voting()]).collect())]);
+        for (place, made) in [("table", table), ("log", wal)] {
+            let content = &look(&made.files()).summary.content;
+            let found =
+                [content.entries, content.noops, content.transactions, content.native_skipped, content.frames_aborted];
+            assert_eq!((found, content.unread, content.fatal_at), (expected, 0, None), "{name}, {place}");
+        }
     }
 }

@@ -26,8 +26,10 @@ impl<'s> Window<'s> {
         let skip = match held {
             Some(skip) => skip,
             None => {
-                self.bytes = Vec::new();
-                self.bytes = self.source.read_at(&self.name, offset, len.max(self.ahead) as u64)?;
+                let len = len.max(self.ahead) as u64;
+                self.source.read_into(&self.name, offset, len, &mut self.bytes)?;
+                // What one long block needed is not kept for the short ones after it.
+                self.bytes.shrink_to(self.ahead.saturating_mul(2));
                 self.start = offset;
                 0
             }
