@@ -162,15 +162,17 @@ async fn a_full_disk_leaves_what_stood_there() {
 #[tokio::test]
 async fn what_a_killed_process_left_open_is_closed_by_the_next() {
     let Some(rig) = Rig::start(1, "") else { return };
-    let mut gone = std::process::Command::new("true").spawn().unwrap();
-    gone.wait().unwrap();
-    let dir = std::path::PathBuf::from(format!("/tmp/firstlight-{}-0", gone.id()));
+    // It lives until its connection is open: whoever looks for what was left behind closes it from then on.
+    let mut owner = std::process::Command::new("sleep").arg("600").spawn().unwrap();
+    let dir = std::path::PathBuf::from(format!("/tmp/firstlight-{}-0", owner.id()));
     fs::create_dir(&dir).unwrap();
     let mut ssh = std::process::Command::new("ssh");
     ssh.arg("-F").arg(&rig.config).args(["-M", "-N", "-f", "-S"]).arg(dir.join("0-1"));
     assert!(ssh.args(["-oControlPersist=1m", "a"]).status().unwrap().success());
     let before = rig.host("a").sessions();
     assert!(!before.is_empty());
+    owner.kill().unwrap();
+    owner.wait().unwrap();
     let hosts = rig.reached();
     hosts.connect(Person::Away, &|_| ()).await;
     super::rig::until("it is closed", || !rig.host("a").sessions().iter().any(|pid| before.contains(pid)));
