@@ -133,7 +133,7 @@ async fn a_file_that_is_cut_off_is_not_written() {
     // Half of it is on its way, then the line breaks.
     let (mut to, mut from) = tokio::io::duplex(1024 * 1024);
     let cutting = async {
-        tokio::io::AsyncWriteExt::write_all(&mut to, &[b'x'; 100_000]).await.unwrap();
+        tokio::io::AsyncWriteExt::write_all(&mut to, &vec![b'x'; 100_000]).await.unwrap();
         there(&dir.join(".f.firstlight-tmp")).await;
         rig.host("a").cut();
         drop(to);
