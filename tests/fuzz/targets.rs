@@ -593,10 +593,10 @@ fn flags_file(bytes: &[u8]) {
     ]);
     let unset = ["gc_executor_path".to_owned()];
     let Ok(edited) = file.edit(&set, &unset) else { return };
-    let again = FlagsFile::parse_as(edited.text.as_bytes(), Some(file.form())).expect("what was written can be read");
+    let again = FlagsFile::parse_as(edited.text.as_bytes(), Some(file.form())).unwrap();
     for (flag, value) in &set {
         assert_eq!(again.values(flag), [*value]);
     }
     assert!(again.values("gc_executor_path").is_empty());
-    assert_eq!(again.edit(&set, &unset).expect("what was edited can be edited").text, edited.text);
+    assert_eq!(again.edit(&set, &unset).unwrap().text, edited.text);
 }

@@ -262,7 +262,7 @@ async fn context_access_list_and_other_attributes_survive_an_edit() {
                 kept.insert(name, value);
             }
             Err(errno) => {
-                assert!(matches!(errno, rustix::io::Errno::NOTSUP | rustix::io::Errno::PERM), "{name}: {errno}")
+                assert!(matches!(errno, rustix::io::Errno::NOTSUP | rustix::io::Errno::PERM), "{name}: {errno}");
             }
         }
     }

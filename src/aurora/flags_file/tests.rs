@@ -1,7 +1,5 @@
 //! Every form, against files such as packages and people make them.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;

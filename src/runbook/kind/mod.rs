@@ -104,6 +104,10 @@ const VERDICT: &[&str] = &[
     "page",
 ];
 
+/// Outputs of `quorum`.
+const QUORUM: &[&str] =
+    &["voting", "unknown", "replicas", "quorum", "has_quorum", "restart", "rows", "group", "registered", "page"];
+
 impl Kind {
     /// The word that names this kind in a runbook.
     pub fn name(&self) -> &'static str {
@@ -248,18 +252,7 @@ impl Kind {
             ]),
             Self::Sweep(_) => Some(&["at_ms", "at", "after"]),
             Self::Elections(_) => Some(&["leadership", "recent", "leader", "story", "page"]),
-            Self::Quorum(_) => Some(&[
-                "voting",
-                "unknown",
-                "replicas",
-                "quorum",
-                "has_quorum",
-                "restart",
-                "rows",
-                "group",
-                "registered",
-                "page",
-            ]),
+            Self::Quorum(_) => Some(QUORUM),
             Self::LogGroup(_) => Some(&["count", "registered"]),
             Self::Leadership(_) => Some(&["watched", "elections", "leader", "says", "story", "page"]),
             Self::Verdict(_) => Some(VERDICT),
