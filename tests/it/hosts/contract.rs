@@ -356,24 +356,34 @@ async fn runs(case: &Case<'_>) {
     assert!(host.exec(&Run::new(Vec::new(), WITHIN), &Quiet, &Stop::never()).await.is_err());
 }
 
+/// Says when the first output came.
+#[derive(Default)]
+struct Begun(tokio::sync::Notify);
+
+impl Output for Begun {
+    fn take(&self, _stream: Stream, _bytes: &[u8]) {
+        self.0.notify_one();
+    }
+}
+
 async fn ends(case: &Case<'_>) {
     let host = case.host;
     // What is ended is ended with everything that it started; what ended by itself may leave something behind.
     let path = case.at("pid");
-    let mut slow = shell(&format!("sleep 600 & echo $! > '{}'; wait", path.replace('\'', "'\\''")));
+    let mut slow = shell(&format!("sleep 600 & echo $! > '{}'; echo up; wait", path.replace('\'', "'\\''")));
     slow.timeout = Duration::from_secs(1);
     assert_eq!(host.exec(&slow, &Quiet, &Stop::never()).await.unwrap().end, End::TimedOut);
     assert!(gone(&path), "it lives on");
     fs::remove_file(&path).unwrap();
     let (stopper, stop) = Stop::pair();
     slow.timeout = WITHIN;
+    // What was stopped before its first word came over the line may never have begun.
+    let heard = Begun::default();
     let begun = async {
-        while fs::read(&path).map_or(true, |pid| pid.is_empty()) {
-            tokio::task::yield_now().await;
-        }
+        heard.0.notified().await;
         stopper.stop();
     };
-    let (ran, ()) = tokio::join!(host.exec(&slow, &Quiet, &stop), begun);
+    let (ran, ()) = tokio::join!(host.exec(&slow, &heard, &stop), begun);
     assert_eq!(ran.unwrap().end, End::Stopped);
     assert!(gone(&path), "it lives on");
     // One that does not listen is killed.
