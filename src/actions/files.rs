@@ -89,6 +89,7 @@ async fn move_aside(scene: &Scene<'_>, path: &str, to: &str) -> Acted {
     }
     let Some(found) = found else { return set_out_empty(host, path, to).await };
     let (entries, digests) = contents(host, path).await?;
+    forget_moves_that_never_came(host, to).await;
     let text = manifest(path, to, &found, &entries);
     write(host, &manifest_of(to), &text, &private(&found.attributes)).await?;
     if scene.stop.is_stopped() {
@@ -243,6 +244,23 @@ async fn clear_place(host: &dyn Host, from: &str, to: &str) -> Result<Option<Str
         return Ok(None);
     }
     Ok(Some(aside))
+}
+
+/// Takes away the manifests of this session's earlier moves that were killed before they moved anything: they would only
+/// mislead. What cannot be taken away does no harm.
+async fn forget_moves_that_never_came(host: &dyn Host, to: &str) {
+    let Some((dir, name)) = to.rsplit_once('/') else { return };
+    let Some((session, _)) = name.rsplit_once("-a") else { return };
+    let Ok(entries) = host.list(dir, ENTRIES_MAX).await else { return };
+    // A half written one begins with a dot and ends in something of its own.
+    let bare =
+        |entry: &Entry| entry.name.trim_start_matches('.').split_once(".manifest").map(|(aside, _)| aside.to_owned());
+    for aside in entries.iter().filter_map(bare).filter(|aside| aside.starts_with(session) && aside != name) {
+        let aside = format!("{dir}/{aside}");
+        if matches!(host.stat(&aside).await, Ok(None)) {
+            let _ = host.remove(&manifest_of(&aside)).await;
+        }
+    }
 }
 
 /// What is not as the manifest says, by name and length; nothing if there is no manifest.

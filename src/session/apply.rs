@@ -385,6 +385,9 @@ impl State {
             let report = Report::holds(format!("it had happened: {how}")).with_outputs(attempt.kind.foreseen());
             return self.attempt_done(&attempt, &report, at);
         }
+        if attempt.kind.may_leave_a_part() {
+            self.register_undo(&attempt);
+        }
         let again = self.step_model(&attempt.step).is_some_and(|(_, step)| step.idempotent);
         self.stop_row(&attempt, format!("it had not happened: {how}"), again)
     }

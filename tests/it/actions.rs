@@ -439,6 +439,23 @@ async fn a_look_ends_in_time_and_is_unknown() {
 }
 
 #[tokio::test]
+async fn what_a_killed_move_left_half_written_goes_with_the_next() {
+    let bench = Bench::new();
+    fs::create_dir(bench.path("db")).unwrap();
+    fs::write(bench.path("db/one"), "1").unwrap();
+    fs::create_dir(bench.path("db.aside-SESSION-a3")).unwrap();
+    let goes = [".db.aside-SESSION-a5.manifest.firstlight-tmp", "db.aside-SESSION-a6.manifest"];
+    let stays = ["db.aside-SESSION-a3.manifest", "db.aside-ANOTHER-a5.manifest"];
+    goes.iter().chain(&stays).for_each(|name| fs::write(bench.path(name), "{}").unwrap());
+    let to = Some(bench.text("db.aside-SESSION-a7"));
+    bench.done(Kind::Files(Files::MoveAside { path: bench.text("db"), to })).await;
+    let left: Vec<_> = goes.iter().filter(|name| bench.path(name).exists()).collect();
+    assert!(left.is_empty(), "{left:?}");
+    assert!(stays.iter().all(|name| bench.path(name).exists()));
+    assert!(bench.path("db.aside-SESSION-a7.manifest").exists());
+}
+
+#[tokio::test]
 async fn a_directory_moves_aside_and_back() {
     let bench = Bench::new();
     let log = bench.path("db");

@@ -337,6 +337,12 @@ impl Kind {
         }
     }
 
+    /// True if it may leave a part of itself although it did not happen: an original that was kept before the edit that
+    /// never came. What takes the action back takes that away too.
+    pub fn may_leave_a_part(&self) -> bool {
+        matches!(self, Self::Flags(Flags::Edit { .. }))
+    }
+
     /// The probe that tells whether this action has happened, for an attempt that has no result.
     /// `None` where only a person can tell.
     pub fn did_it_happen(&self) -> Option<Self> {
