@@ -24,6 +24,8 @@ use crate::{
     session::{Finding, Report},
 };
 
+/// Names in the directory of a flags file.
+const NAMES_MAX: usize = 100_000;
 /// Lines of a diff that go into a report.
 const DIFF_LINES: usize = 60;
 /// The flag whose value is never shown.
@@ -124,7 +126,7 @@ async fn restore(place: &Place<'_>, keep: &str, flags: &Flags) -> Acted {
     let host = &*scene.host;
     let current = place.read().await?;
     let Some(kept) = read_file(scene, keep).await? else {
-        let nothing = nothing_kept(place, keep, current.as_ref(), flags)?;
+        let nothing = nothing_kept(place, keep, current.as_ref(), flags).await?;
         // An edit that was killed while it kept the original left at most a draft.
         host.remove(keep).await?;
         return Ok(nothing);
@@ -151,7 +153,7 @@ async fn restore(place: &Place<'_>, keep: &str, flags: &Flags) -> Acted {
     }
 }
 
-fn nothing_kept(place: &Place<'_>, keep: &str, current: Option<&Current>, flags: &Flags) -> Acted {
+async fn nothing_kept(place: &Place<'_>, keep: &str, current: Option<&Current>, flags: &Flags) -> Acted {
     let edited = current.and_then(|current| place.parse(&current.bytes).ok()).is_some_and(|file| {
         let asked = Asked::of(flags.wanted(), |flag| !file.values(flag).is_empty());
         asked.is_ok_and(|asked| {
@@ -159,6 +161,11 @@ fn nothing_kept(place: &Place<'_>, keep: &str, current: Option<&Current>, flags:
             set && !asked.set.is_empty() && asked.unset.iter().all(|flag| file.values(flag).is_empty())
         })
     });
+    if edited && let Some(earlier) = earlier_original(place, keep).await {
+        return Ok(Report::holds(format!(
+            "nothing was kept at {keep}: an earlier edit of this session had been made, and its own entry puts {earlier} back"
+        )));
+    }
     if edited {
         let path = place.path;
         return Err(Undone::Failed(format!(
@@ -166,6 +173,15 @@ fn nothing_kept(place: &Place<'_>, keep: &str, current: Option<&Current>, flags:
         )));
     }
     Ok(Report::holds(format!("no original is at {keep}: nothing to put back")))
+}
+
+/// The original that an earlier edit of the same session kept: an edit that found its work done keeps none.
+async fn earlier_original(place: &Place<'_>, keep: &str) -> Option<String> {
+    let (directory, name) = keep.rsplit_once('/')?;
+    let (session, _) = name.rsplit_once("-a")?;
+    let names = place.scene.host.list(directory, NAMES_MAX).await.ok()?;
+    let earlier = |name: &String| name.strip_prefix(session).is_some_and(|rest| rest.starts_with("-a"));
+    names.into_iter().map(|entry| entry.name).find(earlier).map(|name| format!("{directory}/{name}"))
 }
 
 fn three_ways(scene: &Scene<'_>, path: &str, keep: &str, made: &Edited, now: &[u8]) -> String {

@@ -608,6 +608,21 @@ async fn what_a_killed_write_left_goes_with_its_undo() {
     }
 }
 
+#[tokio::test]
+async fn an_edit_that_found_its_work_done_leaves_the_original_to_the_earlier_one() {
+    let bench = Bench::new();
+    fs::write(bench.path("defaults"), DEFAULTS).unwrap();
+    let (file, set) = (bench.text("defaults"), flag_values(&[("max_registration_delay", "360mins")]));
+    let keep = |attempt: &str| bench.text(&format!("defaults.firstlight-{attempt}"));
+    let edit = json!({ "flags": { "edit": { "file": file, "set": set, "keep": keep("S-a1") } } });
+    bench.done(kind(edit)).await;
+    let restore = |keep: Text| kind(json!({ "flags": { "restore": { "file": file, "keep": keep, "set": set } } }));
+    assert!(bench.failed(restore(keep("T-a2"))).await.contains("by hand"), "another session's original is not ours");
+    assert!(bench.done(restore(keep("S-a2"))).await.seen.contains("its own entry"));
+    bench.done(restore(keep("S-a1"))).await;
+    assert_eq!(fs::read_to_string(bench.path("defaults")).unwrap(), DEFAULTS);
+}
+
 #[test]
 fn flags_files_of_every_form() {
     use firstlight::aurora::flags_file::FlagsFile;
