@@ -250,7 +250,6 @@ fn outputs(count: u64, scan: &Scan, from_ms: i64) -> Value {
     let samples: serde_json::Map<String, Value> =
         scan.counts.iter().map(|(kind, found)| (kind.clone(), json!(last(found)))).collect();
     let from = scan.elections.len().saturating_sub(ELECTIONS);
-    let recent = scan.elections.iter().filter(|e| e.started_ms.is_some_and(|ms| ms >= from_ms)).count();
     json!({
         "count": count,
         "lines": scan.lines,
@@ -259,7 +258,7 @@ fn outputs(count: u64, scan: &Scan, from_ms: i64) -> Value {
         "elections": scan.elections.get(from..).unwrap_or_default(),
         "bad_lines": scan.bad_lines(),
         "leadership": scan.leadership(from_ms),
-        "recent_elections": recent,
+        "recent_elections": scan.recent_elections(from_ms),
         "diagnoses": scan.diagnoses(),
         "page": page(scan),
     })

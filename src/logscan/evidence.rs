@@ -28,7 +28,7 @@ const UNUSUAL: [&str; 9] = [
 pub struct HostSays {
     /// Leadership, as far as this log shows it; `None` where no log was read.
     pub leadership: Option<Leadership>,
-    /// Elections within the window.
+    /// Elections within the window that did not end in order.
     pub recent: u64,
     /// Lines that were read.
     pub lines: u64,
@@ -40,10 +40,9 @@ impl HostSays {
     /// By what was read of its log.
     pub fn of(scan: &Scan) -> Self {
         let from_ms = scan.last_ms.map_or(i64::MIN, |last| last - WINDOW_MS);
-        let recent = scan.elections.iter().filter(|led| led.started_ms.is_some_and(|ms| ms >= from_ms)).count();
         Self {
             leadership: Some(scan.leadership(from_ms)),
-            recent: recent as u64,
+            recent: scan.recent_elections(from_ms),
             lines: scan.lines,
             counts: scan.counts.iter().map(|(kind, found)| (kind.clone(), found.count)).collect(),
         }
@@ -55,7 +54,7 @@ pub fn leadership(hosts: &[HostSays]) -> (Leadership, String) {
     let each: Vec<Leadership> = hosts.iter().filter_map(|host| host.leadership).collect();
     let recent: u64 = hosts.iter().map(|host| host.recent).sum();
     let stable = each.iter().filter(|one| **one == Leadership::Stable).count();
-    let window = "within the last hour of the logs";
+    let window = "within the last hour of the logs, without those that ended in order";
     if each.contains(&Leadership::NotRegistering) {
         let says = format!("leaders end because they do not register with Mesos ({recent} elections {window})");
         (Leadership::NotRegistering, says)

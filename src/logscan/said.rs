@@ -194,6 +194,14 @@ impl Scan {
         self.elections.iter().map(|e| usize::from(within(e.started_ms)) + usize::from(within(e.ended_ms))).sum()
     }
 
+    /// Elections from a time on that speak of unrest. A leader that someone stopped, or that committed a backup, ended in
+    /// order: a restart by hand is none of the log's doing.
+    pub fn recent_elections(&self, from_ms: i64) -> u64 {
+        let in_order = |end: Option<End>| matches!(end, Some(End::Commit | End::Quit | End::Shutdown));
+        let counts = |e: &&Election| e.started_ms.is_some_and(|ms| ms >= from_ms) && !in_order(e.end);
+        self.elections.iter().filter(counts).count() as u64
+    }
+
     /// Leadership as this host's log shows it from a time on. A host that was never elected says nothing.
     pub fn leadership(&self, from_ms: i64) -> Leadership {
         let recent: Vec<&Election> =
